@@ -1,0 +1,1 @@
+"""Run trading bots and keep everything they do: cheaply, completely, provably."""

@@ -1,0 +1,1 @@
+"""Bots: bars in; strategy, risk limits and broker in between; records out."""

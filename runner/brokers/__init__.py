@@ -1,0 +1,1 @@
+"""Brokers take orders and answer with fills: the same surface on paper and live."""

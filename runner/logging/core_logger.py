@@ -1,0 +1,364 @@
+"""`TradingLogger`: typed records into the journal, in microseconds, with no network.
+
+Three guarantees:
+
+- *process*: when a `log_*` call returns, SIGKILL cannot lose the record.
+- *machine*: with `urgent=True` or after `flush()`, and otherwise within 10 ms while a shipper runs, a loss of power
+  cannot lose it. An urgent record covers every earlier record of its run.
+- *remote*: after `flush(remote=True)`, the loss of the machine cannot lose it. This is the default for trade, order,
+  fill and risk records where the home is on a RAM disk.
+
+Opening a logger never waits for a store, and stores that cannot be reached never stop a bot.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from collections.abc import Iterable, Mapping
+from datetime import date
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from runner.clock import Clock, SystemClock
+from runner.errors import JournalFull, RecordInvalid
+from runner.layout import Home
+from runner.logging import bell, exceptions, lines, payloads, trades
+from runner.logging.journal import Admission
+from runner.logging.log_types import (
+    AuditData,
+    DecisionData,
+    EventData,
+    FillData,
+    ForecastData,
+    HeartbeatData,
+    Kind,
+    MetricData,
+    Number,
+    OrderData,
+    PositionData,
+    PredictionData,
+    ReflectionData,
+    RiskEventData,
+    Severity,
+    SummaryData,
+    TradeLogData,
+    UsageData,
+    WarningData,
+)
+from runner.logging.redaction import Redactor, secrets_of
+from runner.logging.repair import Repair
+from runner.logging.routes import KINDS
+from runner.logging.run import open_run
+from runner.logging.spawn import ensure_shipper
+from runner.settings import Settings
+
+_ADMISSIONS = {
+    kind: Admission(
+        critical=route.critical, droppable=route.droppable, reserved=kind in (Kind.TRADE_EXIT, Kind.RISK_EVENT)
+    )
+    for kind, route in KINDS.items()
+}
+
+
+class TradingLogger:
+    """Writes one run of one bot. Thread-safe; safe to use in a forked child, which becomes a run of its own.
+
+    `clock` is market time, which every record carries as `at`; leave it out where market time is the machine's.
+    `secrets` are values that must never be written. Names: `bot` is a stable instance name and defaults to `bot_type`.
+    Raises `ConfigError` or `JournalError` when the home cannot be written.
+    """
+
+    def __init__(
+        self,
+        session_id: str | None = None,
+        bot_type: str = "stock-trader",
+        *,
+        bot: str | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        wall_clock: Clock | None = None,
+        execution_mode: str = "PAPER",
+        secrets: Iterable[str] = (),
+        actor: str = "",
+        trace: str = "",
+    ) -> None:
+        settings = settings or Settings.load(os.environ)
+        redactor = Redactor(settings.journal.redact_keys, [*secrets, *secrets_of(os.environ)])
+        wall = wall_clock or SystemClock()
+        self._home = Home(settings.home).create()
+        self._run = open_run(
+            self._home, settings, wall, bot=bot or settings.bot or bot_type, bot_type=bot_type, session_id=session_id
+        )
+        self._settings = settings
+        self._redactor = redactor
+        self._clock = clock
+        self._mode = execution_mode
+        self._identity = {"actor": actor, "trace": trace}
+        self._context: dict[str, Any] = {}
+        self._prepare()
+        ensure_shipper(self._home, settings)
+        _open_loggers.add(self)
+
+    @property
+    def run(self) -> str:
+        """The id of this run: a UUIDv7 made when the logger was opened."""
+        return self._run.info.run
+
+    @property
+    def bot(self) -> str:
+        return self._run.info.bot
+
+    @property
+    def bot_type(self) -> str:
+        return self._run.info.bot_type
+
+    @property
+    def session_id(self) -> str:
+        return self._run.info.session_id
+
+    def log_trade_entry(self, trade: TradeLogData, *, urgent: bool = False) -> str:
+        """Record that a trade was opened; returns the record's id. Raises `RecordInvalid`, `JournalFull`."""
+        return self._log_trade(Kind.TRADE_ENTRY, trade, urgent)
+
+    def log_trade_exit(self, trade: TradeLogData, *, urgent: bool = False) -> str:
+        """Record that a trade was closed: the same `trade_id` and `order_id`, with `exit_price` and the outcome."""
+        return self._log_trade(Kind.TRADE_EXIT, trade, urgent)
+
+    def log_order(self, order: OrderData, *, urgent: bool = False) -> str:
+        return self._log(Kind.ORDER, order, urgent=urgent)
+
+    def log_fill(self, fill: FillData, *, urgent: bool = False) -> str:
+        return self._log(Kind.FILL, fill, urgent=urgent)
+
+    def log_position(self, position: PositionData, *, urgent: bool = False) -> str:
+        return self._log(Kind.POSITION, position, urgent=urgent)
+
+    def log_cognitive_decision(self, decision: DecisionData | Mapping[str, Any], *, urgent: bool = False) -> str:
+        """Record why something was or was not done."""
+        return self._log(Kind.DECISION, _as(DecisionData, decision), urgent=urgent)
+
+    def log_risk_event(
+        self, event: RiskEventData | Mapping[str, Any], *, severity: Severity = Severity.WARNING, urgent: bool = True
+    ) -> str:
+        return self._log(Kind.RISK_EVENT, _as(RiskEventData, event), severity=severity, urgent=urgent)
+
+    def log_audit(self, audit: AuditData, *, actor: str, urgent: bool = True) -> str:
+        """Record who did what: halt, resume, changes of settings and retention."""
+        return self._log(Kind.AUDIT, audit, urgent=urgent, actor=actor)
+
+    def log_error(
+        self,
+        error: BaseException,
+        context: Mapping[str, Any] | None = None,
+        source: str = "",
+        *,
+        severity: Severity = Severity.ERROR,
+        urgent: bool = False,
+    ) -> str:
+        """Record an exception with its stack and its chain of causes."""
+        data = exceptions.describe(error, source, context or {})
+        return self._log(Kind.ERROR, data, severity=severity, urgent=urgent)
+
+    def log_warning(self, message: str, context: Mapping[str, Any] | None = None, source: str = "") -> str:
+        return self._log(Kind.WARNING, WarningData(message=message, source=source, context=dict(context or {})))
+
+    def log_system_event(
+        self,
+        message: str,
+        context: Mapping[str, Any] | None = None,
+        *,
+        severity: Severity = Severity.INFO,
+        **fields: Any,
+    ) -> str:
+        """Record that something happened: a message and free fields."""
+        data = EventData(message=message, context={**context, **fields} if context else fields)
+        return self._log(Kind.SYSTEM_EVENT, data, severity=severity)
+
+    def log_debug(self, message: str, **fields: Any) -> str:
+        """Like a system event, but dropped (and counted) when the journal is full; then the answer is empty."""
+        return self._log(Kind.DEBUG, EventData(message=message, context=fields))
+
+    def log_heartbeat(self, heartbeat: HeartbeatData) -> str:
+        return self._log(Kind.HEARTBEAT, heartbeat)
+
+    def log_performance_metric(self, name: str, value: Number, *, unit: str = "", **tags: str) -> str:
+        """Record one number. Dropped (and counted) when the journal is full; then the answer is empty."""
+        return self._log(Kind.METRIC, MetricData(name=name, value=value, unit=unit, tags=tags))
+
+    def log_daily_summary(self, metrics: Mapping[str, Any], *, date: date | None = None) -> str:
+        """Record a day's metrics by name. `date` is the market day, by default that of the clock."""
+        return self._log(Kind.SUMMARY, SummaryData(date=date or self._today(), metrics=dict(metrics)))
+
+    def log_daily_reflection(
+        self, text: str, *, date: date | None = None, context: Mapping[str, Any] | None = None
+    ) -> str:
+        data = ReflectionData(date=date or self._today(), text=text, context=dict(context or {}))
+        return self._log(Kind.REFLECTION, data)
+
+    def log_prediction(self, prediction: PredictionData) -> str:
+        return self._log(Kind.PREDICTION, prediction)
+
+    def log_forecast(self, forecast: ForecastData) -> str:
+        return self._log(Kind.FORECAST, forecast)
+
+    def log_usage(self, usage: UsageData) -> str:
+        return self._log(Kind.USAGE, usage)
+
+    def bind(self, **context: Any) -> TradingLogger:
+        """A logger of the same run whose records carry `context`. This one is not changed.
+
+        `trace` and `actor` are fields of the record itself.
+        """
+        bound = object.__new__(TradingLogger)
+        bound.__dict__.update(self.__dict__)
+        bound._identity = {
+            **self._identity,
+            **{name: context.pop(name) for name in ("trace", "actor") if name in context},
+        }
+        bound._context = {**self._context, **context}
+        bound._prepare()
+        return bound
+
+    def flush(self, *, remote: bool = False, timeout: float = 2.0) -> bool:
+        """Give the *machine* guarantee for everything logged so far; with `remote`, the *remote* one.
+
+        Returns whether it was reached: False when the archive did not confirm within `timeout` seconds; the records
+        are then still safe on this machine and will be shipped.
+        """
+        self._run.journal.sync()
+        return not remote or self._run.await_archive(timeout)
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Numbers about this logger and the shipping of its run; see `runner.logging.measures`."""
+        return self._run.measures()
+
+    def close(self) -> None:
+        """Seal the run and end it. The shipper ships what is left; nothing waits for it. Closing twice is harmless."""
+        _open_loggers.discard(self)
+        self._run.close()
+
+    def __enter__(self) -> TradingLogger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, GeneratorExit):
+            self.log_error(error, source="uncaught", severity=Severity.CRITICAL, urgent=True)
+        self.close()
+
+    def _prepare(self) -> None:
+        """Encode once what is the same in every record of this logger and run."""
+        self._info = self._run.info
+        repair = Repair(self._redactor)
+        context = repair.value(self._context, "context") if self._context else None
+        self._static: dict[tuple[str, str, str], bytes] = {}
+        self._constant = self._run.envelope(self._settings) | {
+            name: value for name, value in self._identity.items() if value
+        }
+        if context:
+            self._constant["context"] = context
+        self._environment = trades.TradeEnvironment(
+            execution_mode=self._mode,
+            session_id=self.session_id,
+            bot_version=self._constant["bot_version"],
+            config_hash=self._constant["config_hash"],
+        )
+        self._at: tuple[object, bytes] = (None, b"")
+
+    def _envelope(self, kind: Kind, severity: Severity, actor: str) -> bytes:
+        """What stands between a record's time and its market time, encoded."""
+        if self._run.info is not self._info:
+            self._prepare()
+        key = (kind, severity, actor)
+        known = self._static.get(key)
+        if known is None:
+            fields = {"kind": kind.value, "severity": severity.value, **self._constant}
+            if actor:
+                fields["actor"] = actor
+            known = b"," + self._redactor.clean(payloads.encode_json(fields))[1:-1]
+            self._static[key] = known
+        return known
+
+    def _market_time(self) -> bytes:
+        if self._clock is None:
+            return b""
+        now = self._clock.now()
+        if now is not self._at[0]:
+            self._at = (now, b',"at":"%s"' % lines.timestamp(now).encode())
+        return self._at[1]
+
+    def _today(self) -> date:
+        return (self._clock or self._run.wall_clock).now().date()
+
+    def _log_trade(self, kind: Kind, trade: TradeLogData, urgent: bool) -> str:
+        moment = lines.timestamp((self._clock or self._run.wall_clock).now())
+        data = trades.encode(trade, self._environment, self._redactor, moment, entry=kind is Kind.TRADE_ENTRY)
+        return self._append(kind, Severity.INFO, data, urgent, "")
+
+    def _log(
+        self,
+        kind: Kind,
+        payload: msgspec.Struct,
+        *,
+        severity: Severity | None = None,
+        urgent: bool = False,
+        actor: str = "",
+    ) -> str:
+        data = payloads.encode(payload, self._redactor)
+        return self._append(kind, severity or KINDS[kind].severity, data, urgent, actor)
+
+    def _append(self, kind: Kind, severity: Severity, data: bytes, urgent: bool, actor: str) -> str:
+        if self._redactor.needles:
+            data = self._redactor.clean(data)
+        journal = self._run.journal
+        envelope = self._envelope(kind, severity, actor)
+        body = b'%s%s,"data":%s' % (envelope, self._market_time(), data)
+        if len(body) > lines.MAX_LINE - 256:
+            raise RecordInvalid(f"a {kind.value} of {len(body)} bytes is too large", "a record is at most 256 KiB")
+        admission = _ADMISSIONS[kind]
+        try:
+            line = journal.append(KINDS[kind].stream, body, admission)
+        except JournalFull:
+            if not admission.droppable:
+                raise
+            journal.count_dropped(kind.value)
+            return ""
+        if urgent:
+            journal.sync()
+            bell.ring(self._home)
+        if admission.critical and self._run.on_ram_disk:
+            self._run.await_archive(2.0)
+        return line[7 : line.index(b'"', 7)].decode()
+
+
+def create_trading_logger(
+    session_id: str | None = None, bot_type: str = "stock-trader", **options: Any
+) -> TradingLogger:
+    """A `TradingLogger` from `tron.toml` and the environment; `options` are those of `TradingLogger`."""
+    return TradingLogger(session_id, bot_type, **options)
+
+
+def _as(kind: type[Any], value: Any) -> Any:
+    """A payload from a mapping, as the source documents show it."""
+    if isinstance(value, kind):
+        return value
+    try:
+        return kind(**value)
+    except TypeError as error:
+        message = str(error).replace("__init__() ", "")
+        raise RecordInvalid(f"{kind.__name__}: {message}", f"fields: {', '.join(kind.__struct_fields__)}") from None
+
+
+_open_loggers: weakref.WeakSet[TradingLogger] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A program that ends without `close` ends its runs properly all the same."""
+    for logger in list(_open_loggers):
+        logger.close()

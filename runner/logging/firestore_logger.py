@@ -1,0 +1,174 @@
+"""The live follower: journal lines become live documents.
+
+Writes are billed by document, so what saves money is coalescing: of all states that a document passes through within a
+window, only the last is written. A window ends at `documents` changed documents, after `seconds`, or when a bot asks
+(urgent records wake the follower). Heartbeats alone wait longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from runner.errors import StoreRejected
+from runner.logging import checkpoint, documents, lines
+from runner.logging.follower import Journals, Patience
+from runner.logging.journal import RunInfo, run_folder
+from runner.logging.reader import Cursor, StreamReader
+from runner.logging.recovery import quarantine
+from runner.stores.base import Document, LiveStore
+
+NAME = "live"
+_SLOW = "live_system_status"
+
+
+class LiveState(msgspec.Struct, kw_only=True):
+    """How far a run's streams are in the live store; how many states were folded and how many documents written."""
+
+    streams: dict[str, Cursor] = msgspec.field(default_factory=dict)
+    folded: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LivePolicy:
+    documents: int
+    seconds: float
+    heartbeat_seconds: float
+
+
+class FirestoreLogger:
+    """Ships the journal to a live store."""
+
+    name = NAME
+
+    def __init__(self, journals: Journals, store: LiveStore, policy: LivePolicy, patience: Patience) -> None:
+        self._journals = journals
+        self._store = store
+        self._policy = policy
+        self._patience = patience
+        self._states: dict[str, LiveState] = {}
+        self._readers: dict[tuple[str, str], StreamReader] = {}
+        self._pending: dict[tuple[str, str], Document] = {}
+        self._touched: set[str] = set()
+        self._shipped: dict[tuple[str, str], Cursor] = {}
+        self._since: float | None = None
+
+    def step(self, *, drain: bool = False) -> bool:
+        over = False
+        present = self._journals.runs()
+        self._let_go(present)
+        for info in present:
+            for stream in documents.STREAMS:
+                over |= bool(self._read(info, stream)) and bool(info.closed)
+        if self._touched and (drain or over or self._is_due()):
+            self._flush()
+            return True
+        return False
+
+    def wants(self, stream: str) -> bool:
+        return stream in documents.STREAMS
+
+    def shipped(self, run: str, stream: str) -> Cursor:
+        return self._shipped.get((run, stream), Cursor())
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+        self._store.close()
+
+    def state(self, run: str) -> LiveState:
+        if run not in self._states:
+            self._states[run] = checkpoint.load(self._journals.home, run, self.name, LiveState)
+            self._shipped.update({(run, stream): cursor for stream, cursor in self._states[run].streams.items()})
+        return self._states[run]
+
+    def _let_go(self, present: list[RunInfo]) -> None:
+        """Forget runs that were swept from the journal."""
+        kept = {info.run for info in present}
+        self._states = {run: state for run, state in self._states.items() if run in kept}
+        for key in [key for key in self._readers if key[0] not in kept]:
+            self._readers.pop(key).close()
+
+    def _reader(self, run: str, stream: str) -> StreamReader:
+        if (run, stream) not in self._readers:
+            cursor = self.state(run).streams.get(stream, Cursor())
+            self._readers[run, stream] = StreamReader(run_folder(self._journals.home, run), stream, cursor)
+        return self._readers[run, stream]
+
+    def _read(self, info: RunInfo, stream: str) -> int:
+        """Fold new lines of a stream; returns how many there were."""
+        reader = self._reader(info.run, stream)
+        found = lines.split(reader.read())
+        if not found:
+            return 0
+        state = self.state(info.run)
+        for line in found:
+            if lines.is_intact(line):
+                state.folded += self._fold(info, line)
+        following = state.streams.get(stream, Cursor()).next + len(found)
+        state.streams[stream] = Cursor(next=following, segment=reader.segment, position=reader.position)
+        self._touched.add(info.run)
+        return len(found)
+
+    def _fold(self, info: RunInfo, line: bytes) -> bool:
+        record = lines.decode(line)
+        place = documents.address(record)
+        if place is None:
+            return False
+        previous = self._previous(place) if record["kind"] in documents.NEEDS_PREVIOUS else None
+        document = documents.fold(previous, record, info.epoch)
+        assert document is not None
+        self._pending[place] = document
+        if self._since is None:
+            self._since = self._journals.clock.monotonic()
+        return True
+
+    def _previous(self, place: tuple[str, str]) -> Document | None:
+        if place in self._pending:
+            return self._pending[place]
+        return self._patience.call(lambda: self._store.get(*place))
+
+    def _is_due(self) -> bool:
+        if self._since is None:
+            return True
+        age = self._journals.clock.monotonic() - self._since
+        prompt = sum(collection != _SLOW for collection, _ in self._pending)
+        if prompt:
+            return prompt >= self._policy.documents or age >= self._policy.seconds
+        return age >= self._policy.heartbeat_seconds
+
+    def _flush(self) -> None:
+        batch = list(self._pending.values())
+        self._commit(batch)
+        for run in self._touched:
+            state = self.state(run)
+            state.written += sum(document.fields["run"] == run for document in batch)
+            checkpoint.save(self._journals.home, run, self.name, state)
+            self._shipped.update({(run, stream): cursor for stream, cursor in state.streams.items()})
+        self._pending.clear()
+        self._touched.clear()
+        self._since = None
+
+    def _commit(self, batch: Sequence[Document]) -> None:
+        """Write a batch; a document that can never be written is found by halving, and set aside."""
+        if not batch:
+            return
+        try:
+            self._patience.call(lambda: self._store.commit(batch))
+        except StoreRejected as error:
+            if len(batch) == 1:
+                self._set_aside(batch[0], error)
+                return
+            middle = len(batch) // 2
+            self._commit(batch[:middle])
+            self._commit(batch[middle:])
+
+    def _set_aside(self, document: Document, error: StoreRejected) -> None:
+        run, stream, offset = document.record_id.split(":")
+        content = msgspec.json.encode(dict(document.fields)) + b"\n"
+        quarantine(
+            self._journals.home, run, f"live-{stream}", int(offset), content, f"the live store refused it: {error}"
+        )

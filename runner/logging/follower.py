@@ -1,0 +1,107 @@
+"""Followers: read from a checkpoint, batch, ship, advance.
+
+A follower looks at every run in the journal. It may ship a batch twice after a crash; its sink makes the second time
+harmless. What the store cannot take for now is tried again, in order, for ever; what it will never take is isolated,
+set aside with the reason, and passed by.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+
+from runner.clock import Clock
+from runner.errors import StoreUnavailable
+from runner.layout import Home
+from runner.logging.journal import RunInfo, run_folder, runs
+from runner.logging.reader import Cursor, StreamReader, segments
+from runner.logging.routes import STREAMS
+
+Answer = TypeVar("Answer")
+
+
+class Follower(Protocol):
+    name: str
+
+    def step(self, *, drain: bool = False) -> bool:
+        """Ship what is due (everything, when draining); returns whether anything was shipped."""
+        ...
+
+    def wants(self, stream: str) -> bool:
+        """Whether this follower ships a stream at all."""
+        ...
+
+    def shipped(self, run: str, stream: str) -> Cursor:
+        """How far a stream is shipped for good. May be asked from any thread."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a follower could not do, for alerts: its name, the error, and how many tries it has made."""
+
+    follower: str
+    error: Exception
+    tries: int
+
+
+class Patience:
+    """Tries again for ever while a store is unavailable, with backoff and jitter, until `stop` is set."""
+
+    def __init__(
+        self, name: str, stop: threading.Event, on_trouble: Callable[[Trouble], None], longest: float = 30
+    ) -> None:
+        self._name = name
+        self._stop = stop
+        self._on_trouble = on_trouble
+        self._longest = longest
+
+    def call(self, action: Callable[[], Answer]) -> Answer:
+        """What the action answers. Raises `StoreUnavailable` only when told to stop while the store was unavailable."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(StoreUnavailable),
+            wait=wait_random_exponential(multiplier=0.1, max=self._longest),
+            stop=lambda state: self._stop.is_set(),
+            sleep=self._wait,
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        return retrying(action)
+
+    def _wait(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+
+    def _tell(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, Exception):
+            self._on_trouble(Trouble(self._name, error, state.attempt_number))
+
+
+@dataclass(frozen=True, slots=True)
+class Journals:
+    """The runs and streams that a follower looks at."""
+
+    home: Home
+    clock: Clock
+
+    def runs(self) -> list[RunInfo]:
+        return runs(self.home)
+
+    def streams(self, run: str) -> Iterator[str]:
+        folder = run_folder(self.home, run)
+        return (name for name in STREAMS if segments(folder, name))
+
+    def unshipped(self, follower: Follower, run: str) -> int:
+        """Bytes of a run that the journal holds and a follower has not shipped yet."""
+        folder = run_folder(self.home, run)
+        return sum(
+            StreamReader(folder, stream, follower.shipped(run, stream)).available()
+            for stream in self.streams(run)
+            if follower.wants(stream)
+        )

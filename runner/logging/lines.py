@@ -1,0 +1,91 @@
+"""The line: one record as bytes.
+
+    {"id":"<run>:<stream>:<offset>","seq":7,"ts":"...Z",...,"data":{...},"crc":"0a1b2c3d"}\\n
+
+The last 19 bytes are the trailer `,"crc":"xxxxxxxx"}` and a newline, so a checksum is found without parsing. It is the
+CRC-32 (zlib) of every byte before the trailer. The offset is 12 digits, contiguous from 0 per run and stream.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from runner.errors import JournalError
+
+TRAILER = 19
+OFFSET_DIGITS = 12
+MAX_LINE = 256 * 1024
+
+_decode = msgspec.json.Decoder().decode
+
+
+def seal(body: bytes) -> bytes:
+    """`body` is a JSON object without its closing brace; the answer is the whole line."""
+    return b'%s,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def is_intact(line: bytes) -> bool:
+    """Whether a line (with its newline) carries the checksum of its own bytes."""
+    body = line[:-TRAILER]
+    return line[-TRAILER:] == b',"crc":"%08x"}\n' % crc32(body)
+
+
+def id_prefix(run: str, stream: str) -> bytes:
+    """What every line of a run's stream begins with; its offset follows."""
+    return f'{{"id":"{run}:{stream}:'.encode()
+
+
+def offset_of(line: bytes, prefix: bytes) -> int:
+    """The offset of a line of the stream with this prefix, or -1 when it is no such line."""
+    digits = line[len(prefix) : len(prefix) + OFFSET_DIGITS]
+    return int(digits) if line.startswith(prefix) and digits.isdigit() else -1
+
+
+def split(chunk: bytes) -> list[bytes]:
+    """The complete lines of a chunk, each with its newline; a last piece without one is left out."""
+    lines = chunk.split(b"\n")
+    lines.pop()
+    return [line + b"\n" for line in lines]
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """A record as a dictionary. Raises `JournalError` when it is not JSON."""
+    try:
+        return _decode(line)  # type: ignore[no-any-return]  # a record is an object
+    except msgspec.DecodeError as error:
+        raise JournalError(f"a line is not a record: {error}") from None
+
+
+def decode_all(chunk: bytes) -> Iterator[dict[str, Any]]:
+    return (decode(line) for line in split(chunk))
+
+
+def head(line: bytes) -> tuple[int, str]:
+    """`seq` and `ts` of a line, without decoding all of it. They are the second and third member of the object."""
+    start = line.index(b',"seq":') + 7
+    end = line.index(b',"ts":"', start)
+    stop = line.index(b'"', end + 7)
+    return int(line[start:end]), line[end + 7 : stop].decode()
+
+
+def new_run(time_ns: int) -> str:
+    """A UUIDv7: sortable by the time it was made (milliseconds), random in the rest."""
+    random = uuid.uuid4().int
+    value = (time_ns // 1_000_000) << 80 | 0x7 << 76 | (random >> 64 & 0xFFF) << 64
+    return str(uuid.UUID(int=value | 0b10 << 62 | random & (1 << 62) - 1))
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, the form of every time in a record. `moment` is aware."""
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def moment(text: str) -> datetime:
+    """The aware datetime of a record's time."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,186 @@
+"""Payloads checked and encoded: from a struct of `log_types` to the JSON of a record's `data`.
+
+What each field type takes is written in `log_types`. A field that must be exact raises `RecordInvalid`; a free one is
+repaired, and `_repaired` names it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from runner.errors import ConfigError, RecordInvalid
+from runner.logging.lines import timestamp
+from runner.logging.log_types import Id, Number, Symbol, Text
+from runner.logging.redaction import Redactor
+from runner.logging.repair import Repair
+from runner.market.instruments import check_symbol
+
+Convert = Callable[[Any, Repair, str], Any]
+
+encode_json = msgspec.json.Encoder().encode
+_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+_LABEL = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,200}")
+
+
+def encode(payload: msgspec.Struct, redactor: Redactor) -> bytes:
+    """The `data` of a record. Raises `RecordInvalid` naming the field that is wrong."""
+    repair = Repair(redactor)
+    found = {name: convert(getattr(payload, name), repair, name) for name, convert in fields_of(type(payload))}
+    if repair.paths:
+        found["_repaired"] = repair.paths
+    return encode_json(found)
+
+
+def number(value: Any, repair: Repair, name: str) -> str:
+    """A finite number as a string that loses nothing."""
+    kind = type(value)
+    if kind is Decimal:
+        if value.is_finite():
+            return str(value)
+    elif kind is float:
+        if math.isfinite(value):
+            return repr(value)
+    elif kind is int:
+        return str(value)
+    raise RecordInvalid(f"{name} is {value!r}, not a finite number", "give a Decimal, an int or a finite float")
+
+
+def identifier(value: Any, repair: Repair, name: str) -> str:
+    if type(value) is not str or not _ID.fullmatch(value) or ".." in value:
+        raise RecordInvalid(
+            f"{name} is {_shortened(value)}, not an id", "ids have 1-128 characters, no control characters and no '..'"
+        )
+    return value
+
+
+def symbol(value: Any, repair: Repair, name: str) -> str:
+    try:
+        return check_symbol(value)
+    except (ConfigError, TypeError):
+        raise RecordInvalid(
+            f"{name} is {_shortened(value)}, not a symbol", "symbols are 1-20 characters of A-Z 0-9 . _ / -"
+        ) from None
+
+
+def moment(value: Any, repair: Repair, name: str) -> str:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not an aware datetime", "use datetime(..., tzinfo=UTC)")
+    return timestamp(value)
+
+
+def _day(value: Any, repair: Repair, name: str) -> str:
+    if type(value) is not date:
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not a date", "use datetime.date(...)")
+    return value.isoformat()
+
+
+def _label(value: Any, repair: Repair, name: str) -> str:
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise RecordInvalid(
+            f"{name} is {_shortened(value)}, not a label", "labels have at most 200 printable characters"
+        )
+    return str(value)
+
+
+def _text(value: Any, repair: Repair, name: str) -> str:
+    if not isinstance(value, str):
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not a text", "give a string")
+    return repair.text(str(value), name)
+
+
+def _integer(value: Any, repair: Repair, name: str) -> int:
+    if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not an integer", "give an int of at most 64 bits")
+    return value
+
+
+def _real(value: Any, repair: Repair, name: str) -> float:
+    if type(value) not in (float, int) or not math.isfinite(value):
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not a finite number", "give a finite float")
+    return float(value)
+
+
+def _flag(value: Any, repair: Repair, name: str) -> bool:
+    if type(value) is not bool:
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not a boolean", "give True or False")
+    return value
+
+
+def _free_mapping(value: Any, repair: Repair, name: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not a mapping", "give a dictionary")
+    return repair.value(value, name)
+
+
+def _free_list(value: Any, repair: Repair, name: str) -> Any:
+    if not isinstance(value, list | tuple):
+        raise RecordInvalid(f"{name} is {_shortened(value)}, not a list", "give a list")
+    return repair.value(value, name)
+
+
+_SIMPLE: Mapping[Any, Convert] = {
+    Id: identifier,
+    Symbol: symbol,
+    Text: _text,
+    Decimal: number,
+    str: _label,
+    datetime: moment,
+    date: _day,
+    int: _integer,
+    float: _real,
+    bool: _flag,
+}
+
+
+@cache
+def fields_of(struct: type[msgspec.Struct]) -> tuple[tuple[str, Convert], ...]:
+    """Every field of a payload with its converter, in order."""
+    hints = get_type_hints(struct, include_extras=True)
+    return tuple((name, _converter(hints[name])) for name in struct.__struct_fields__)
+
+
+def _converter(hint: Any) -> Convert:
+    if hint in _SIMPLE:
+        return _SIMPLE[hint]
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _SIMPLE[hint]
+    if origin in (Union, UnionType):
+        return _union(get_args(hint))
+    if origin is Literal:
+        return _choice(get_args(hint))
+    return _free_mapping if origin is dict else _free_list
+
+
+def _union(members: tuple[Any, ...]) -> Convert:
+    """A number, or an optional anything."""
+    some = [member for member in members if member is not NoneType]
+    convert = number if set(some) == set(get_args(Number)) else _converter(some[0])
+    return _optional(convert) if NoneType in members else convert
+
+
+def _optional(convert: Convert) -> Convert:
+    return lambda value, repair, name: None if value is None else convert(value, repair, name)
+
+
+def _choice(allowed: tuple[str, ...]) -> Convert:
+    def choose(value: Any, repair: Repair, name: str) -> str:
+        if value not in allowed:
+            raise RecordInvalid(f"{name} is {_shortened(value)}", f"use one of {', '.join(allowed)}")
+        return str(value)
+
+    return choose
+
+
+def _shortened(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."

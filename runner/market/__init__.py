@@ -1,0 +1,1 @@
+"""Frozen values of the market: instruments, bars, signals, orders, fills, positions. No I/O."""

@@ -1,0 +1,1 @@
+"""What is done to records after they were archived: export to the warehouse, search."""

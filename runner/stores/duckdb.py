@@ -1,0 +1,163 @@
+"""The embedded warehouse: DuckDB over Parquet parts.
+
+There is no database file, so nothing is locked between a running bot and a query. A query runs in a DuckDB of its own,
+in memory, which sees one view a stream (the envelope and the payload's columns, typed), the view `records` (the
+envelope of all streams, with `data`) and nothing else: no file, no network, no setting.
+
+A payload's value that does not fit its column (a DECIMAL(38,12) holds 26 digits before the point) is null there, and
+still exact in `data`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from runner.errors import StoreRejected, StoreUnavailable
+from runner.stores.base import Part, Table
+from runner.stores.columns import ENVELOPE, Column, ColumnType
+from runner.stores.parquet import Parts, table
+
+_SQL_TYPES = {
+    ColumnType.TEXT: "VARCHAR",
+    ColumnType.INTEGER: "BIGINT",
+    ColumnType.FLOAT: "DOUBLE",
+    ColumnType.DECIMAL: "DECIMAL(38,12)",
+    ColumnType.BOOLEAN: "BOOLEAN",
+    ColumnType.TIMESTAMP: "TIMESTAMPTZ",
+    ColumnType.DATE: "DATE",
+}
+_READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+_SHUT = (
+    "SET TimeZone = 'UTC'",
+    "SET python_enable_replacements = false",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+_KEYWORDS = re.compile(r"\b(at|offset)\b", re.IGNORECASE)
+
+
+class DuckdbWarehouse:
+    """A `Warehouse` in the folder `root`. `columns` are the payload's, by stream; its keys are all streams."""
+
+    def __init__(self, root: Path, columns: Mapping[str, Sequence[Column]]) -> None:
+        self.operations: Counter[str] = Counter()
+        self._parts = Parts(root)
+        self._columns = {stream: tuple(own) for stream, own in columns.items()}
+        self._counting = Lock()
+
+    def loaded(self, stream: str) -> frozenset[str]:
+        return self._parts.names(stream)
+
+    def load(self, parts: Sequence[Part]) -> int:
+        """See `Warehouse`. When one part is rejected, none of the call's is loaded."""
+        new = [part for part in parts if not self._parts.has(part)]
+        tables = [table(part.stream, part.lines, f"{part.bucket}/{part.name}") for part in new]
+        for part, content in zip(new, tables, strict=True):
+            self._parts.add(part, content)
+        added: int = sum(content.num_rows for content in tables)
+        self._count(loads=len(new), rows=added, bytes=sum(len(part.lines) for part in new))
+        return added
+
+    def query(self, sql: str, parameters: Sequence[Any] = (), *, unshipped: Mapping[str, bytes] | None = None) -> Table:
+        _check_read_only(sql)
+        _check_streams(unshipped or {}, self._columns)
+        with duckdb.connect(":memory:") as connection, _failures(sql):
+            for stream in self._columns:
+                self._define(connection, stream, (unshipped or {}).get(stream, b""))
+            connection.execute(_records_view(self._columns))
+            for setting in _SHUT:
+                connection.execute(setting)
+            answer = _answer(connection.sql(sql, params=list(parameters)))
+        self._count(queries=1)
+        return answer
+
+    def _define(self, connection: duckdb.DuckDBPyConnection, stream: str, lines: bytes) -> None:
+        connection.register(f"_{stream}_parts", self._parts.dataset(stream))
+        rest = self._parts.without_loaded(stream, table(stream, lines, f"the journal of {stream}"))
+        connection.register(f"_{stream}_rest", rest)
+        connection.execute(_stream_view(stream, self._columns[stream]))
+
+    def _count(self, **operations: int) -> None:
+        with self._counting:
+            self.operations.update(operations)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _stream_view(stream: str, columns: Sequence[Column]) -> str:
+    taken = {column.name for column in ENVELOPE}
+    selected = ", ".join(["*", *(_payload(column) for column in columns if column.name not in taken)])
+    rows = f'SELECT * FROM "_{stream}_parts" UNION ALL SELECT * FROM "_{stream}_rest"'
+    return f'CREATE VIEW "{stream}" AS SELECT {selected} FROM ({rows})'
+
+
+def _payload(column: Column) -> str:
+    if column.type is ColumnType.JSON:
+        return f"""json_extract(data, '$.{column.name}') AS "{column.name}\""""
+    text = f"json_extract_string(data, '$.{column.name}')"
+    return f'TRY_CAST({text} AS {_SQL_TYPES[column.type]}) AS "{column.name}"'
+
+
+def _records_view(streams: Mapping[str, Sequence[Column]]) -> str:
+    names = ", ".join(f'"{column.name}"' for column in ENVELOPE)
+    return "CREATE VIEW records AS " + " UNION ALL ".join(f'SELECT {names} FROM "{stream}"' for stream in streams)
+
+
+def _check_read_only(sql: str) -> None:
+    with _failures(sql):
+        statements = duckdb.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type not in _READ_ONLY:
+        raise StoreRejected(
+            "only one statement that reads is accepted",
+            "use SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN",
+        )
+
+
+def _check_streams(asked: Mapping[str, bytes], known: Mapping[str, Sequence[Column]]) -> None:
+    unknown = sorted(asked.keys() - known.keys())
+    if unknown:
+        raise StoreRejected(f"there is no stream {unknown[0]!r}", f"the streams are {', '.join(known)}")
+
+
+def _answer(relation: duckdb.DuckDBPyRelation | None) -> Table:
+    if relation is None:
+        return Table((), ())
+    content: pa.Table = relation.to_arrow_table()
+    columns = [_values(column, str(kind)) for column, kind in zip(content.columns, relation.types, strict=True)]
+    return Table(tuple(relation.columns), tuple(zip(*columns, strict=True)))
+
+
+def _values(column: pa.ChunkedArray, kind: str) -> list[Any]:
+    """A column as Python values. Arrow has no integer as wide as a sum of integers; it calls it a decimal."""
+    values: list[Any] = column.to_pylist()
+    return [value if value is None else int(value) for value in values] if kind in ("HUGEINT", "UHUGEINT") else values
+
+
+@contextmanager
+def _failures(sql: str) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
+        raise StoreUnavailable(f"the query failed: {_first_line(error)}", "try again") from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise StoreRejected(f"the query failed: {_first_line(error)}", _hint(error, sql)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _hint(error: Exception, sql: str) -> str:
+    if isinstance(error, duckdb.ParserException) and _KEYWORDS.search(sql):
+        return 'the columns "at" and "offset" are SQL keywords too: write them in double quotes'
+    return 'SHOW TABLES lists what can be asked, DESCRIBE "trades" its columns'

@@ -1,0 +1,154 @@
+"""Composes what settings describe: stores, the shipper, bots. The only place where everything is known by name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.bots.bot import Bot
+from runner.brokers.charges import Charges
+from runner.brokers.paper import PaperBroker
+from runner.clock import Clock, ManualClock
+from runner.feeds.base import Feed, choose_symbols
+from runner.layout import Home
+from runner.logging.core_logger import TradingLogger
+from runner.logging.firestore_logger import FirestoreLogger, LivePolicy
+from runner.logging.follower import Follower, Journals, Patience
+from runner.logging.gcs_logger import ArchivePolicy, GCSLogger
+from runner.logging.pubsub_logger import PubSubLogger
+from runner.logging.run import ARCHIVE, is_ram_disk
+from runner.logging.shipper import Reports, Shipper
+from runner.logging.usage import UsageLedger
+from runner.market.instruments import instrument_of
+from runner.operations.exports import export
+from runner.operations.schemas import columns
+from runner.settings import MIB, Settings
+from runner.settings import Bot as BotSettings
+from runner.stores.base import Archive, Warehouse
+from runner.stores.open import open_archive, open_live, open_stream, open_warehouse
+from runner.strategies.base import Strategy
+from runner.strategies.catalog import build_strategy
+
+COMPLIANCE = "compliance"
+_LOCAL_LIVE_SECONDS = 1.0
+_LIVE_SECONDS = 5.0
+_RAM_DISK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseExport:
+    """The chore that loads new archive objects into the warehouse."""
+
+    archive: Archive
+    warehouse: Warehouse
+    every: float = 30.0
+
+    def run(self) -> None:
+        export(self.archive, self.warehouse)
+
+
+def open_settings_warehouse(settings: Settings) -> Warehouse:
+    return open_warehouse(settings, columns())
+
+
+def build_shipper(settings: Settings, clock: Clock, stop: threading.Event, reports: Reports) -> Shipper:
+    """The home's shipper with every follower. Raises `ConfigError` for a store URL that cannot be used."""
+    home = Home(settings.home).create()
+    journals = Journals(home, clock)
+    live, archive, stream = open_live(settings), open_archive(settings), open_stream(settings)
+
+    def patience(name: str) -> Patience:
+        return Patience(name, stop, reports.trouble)
+
+    shipping = settings.shipping
+    live_policy = LivePolicy(shipping.live_documents, live_seconds(settings), shipping.heartbeat_seconds)
+    archiving = GCSLogger(journals, archive, archive_policy(settings), patience(ARCHIVE))
+    followers: list[Follower] = [
+        FirestoreLogger(journals, live, live_policy, patience("live")),
+        archiving,
+        GCSLogger(journals, archive, compliance_policy(settings), patience(COMPLIANCE)),
+        PubSubLogger(journals, stream, patience("stream")),
+    ]
+    counts = {"live": live.operations, "archive": archive.operations, "stream": stream.operations}
+    return Shipper(
+        home,
+        followers,
+        settings,
+        clock,
+        stop=stop,
+        chores=[WarehouseExport(archive, open_settings_warehouse(settings))],
+        ledger=UsageLedger(settings, clock, counts, archiving),
+        reports=reports,
+    )
+
+
+def live_seconds(settings: Settings) -> float:
+    """How long a live document waits: 5 s where writes are billed, 1 s where the store is a local file."""
+    is_local = settings.stores.live.partition(":")[0] in ("", "sqlite", "memory")
+    return settings.shipping.live_seconds or (_LOCAL_LIVE_SECONDS if is_local else _LIVE_SECONDS)
+
+
+def archive_policy(settings: Settings) -> ArchivePolicy:
+    """When batches are archived: sooner where the home is gone with its machine."""
+    shipping = settings.shipping
+    longest = _RAM_DISK_SECONDS if is_ram_disk(Home(settings.home)) else shipping.archive_seconds
+    return ArchivePolicy(
+        name=ARCHIVE,
+        bytes=shipping.archive_bytes,
+        seconds=min(longest, shipping.archive_seconds),
+        prompt_seconds=min(longest, shipping.archive_prompt_seconds),
+        records=shipping.archive_records,
+    )
+
+
+def compliance_policy(settings: Settings) -> ArchivePolicy:
+    seconds = settings.shipping.compliance_seconds
+    return ArchivePolicy(name=COMPLIANCE, bytes=8 * MIB, seconds=seconds, prompt_seconds=seconds, compliance=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bot that can be built: everything about it was checked, and nothing was written yet."""
+
+    settings: BotSettings
+    strategy: Strategy
+    symbols: tuple[str, ...]
+
+
+def plan_bots(settings: Settings, feed: Feed) -> list[Plan]:
+    """Check every bot of the settings against the feed. Raises `StrategyError`, `FeedError`, `ConfigError`."""
+    return [
+        Plan(bot, build_strategy(bot.strategy, bot.parameters), choose_symbols(feed.symbols, bot.symbols))
+        for bot in settings.bots
+    ]
+
+
+def build_bots(settings: Settings, plans: Sequence[Plan], feed: Feed, wall_clock: Clock) -> list[Bot]:
+    """Open each bot's logger and paper account. The bots own their loggers: closing them is the caller's part."""
+    return [_build_bot(settings, plan, feed, wall_clock) for plan in plans]
+
+
+def _build_bot(settings: Settings, plan: Plan, feed: Feed, wall_clock: Clock) -> Bot:
+    market_clock = ManualClock(wall_clock.now())
+    instruments = {symbol: instrument_of(symbol, feed.asset_class) for symbol in plan.symbols}
+    charges = Charges(settings.broker.fee_bps, settings.broker.slippage_bps)
+    logger = TradingLogger(
+        bot_type=plan.settings.type,
+        bot=plan.settings.name,
+        settings=settings,
+        clock=market_clock,
+        wall_clock=wall_clock,
+    )
+    return Bot(
+        name=plan.settings.name,
+        bot_type=plan.settings.type,
+        strategy=plan.strategy,
+        broker=PaperBroker(settings.broker.cash, charges, instruments),
+        limits=plan.settings.risk or settings.risk,
+        logger=logger,
+        instruments=instruments,
+        market_clock=market_clock,
+        wall_clock=wall_clock,
+        home=Home(settings.home),
+    )
