@@ -124,15 +124,31 @@ def plan_bots(settings: Settings, feed: Feed) -> list[Plan]:
     ]
 
 
-def build_bots(settings: Settings, plans: Sequence[Plan], feed: Feed, wall_clock: Clock) -> list[Bot]:
-    """Open each bot's logger and paper account. The bots own their loggers: closing them is the caller's part."""
-    return [_build_bot(settings, plan, feed, wall_clock) for plan in plans]
+def open_loggers(
+    settings: Settings, plans: Sequence[Plan], feed: Feed, wall_clock: Clock
+) -> list[tuple[TradingLogger, ManualClock]]:
+    """Each bot's logger, with the market clock that it and the bot share: it stands at the feed's first bar."""
+    began = next(iter(feed.bars())).start
+    return [_open_logger(settings, plan, ManualClock(began), wall_clock) for plan in plans]
 
 
-def _build_bot(settings: Settings, plan: Plan, feed: Feed, wall_clock: Clock) -> Bot:
-    market_clock = ManualClock(wall_clock.now())
-    instruments = {symbol: instrument_of(symbol, feed.asset_class) for symbol in plan.symbols}
-    charges = Charges(settings.broker.fee_bps, settings.broker.slippage_bps)
+def build_bots(
+    settings: Settings,
+    plans: Sequence[Plan],
+    feed: Feed,
+    loggers: Sequence[tuple[TradingLogger, ManualClock]],
+    wall_clock: Clock,
+) -> list[Bot]:
+    """Bots with fresh paper accounts. Closing the loggers is the caller's part."""
+    return [
+        _build_bot(settings, plan, feed, logger, clock, wall_clock)
+        for plan, (logger, clock) in zip(plans, loggers, strict=True)
+    ]
+
+
+def _open_logger(
+    settings: Settings, plan: Plan, market_clock: ManualClock, wall_clock: Clock
+) -> tuple[TradingLogger, ManualClock]:
     logger = TradingLogger(
         bot_type=plan.settings.type,
         bot=plan.settings.name,
@@ -140,6 +156,14 @@ def _build_bot(settings: Settings, plan: Plan, feed: Feed, wall_clock: Clock) ->
         clock=market_clock,
         wall_clock=wall_clock,
     )
+    return logger, market_clock
+
+
+def _build_bot(
+    settings: Settings, plan: Plan, feed: Feed, logger: TradingLogger, market_clock: ManualClock, wall_clock: Clock
+) -> Bot:
+    instruments = {symbol: instrument_of(symbol, feed.asset_class) for symbol in plan.symbols}
+    charges = Charges(settings.broker.fee_bps, settings.broker.slippage_bps)
     return Bot(
         name=plan.settings.name,
         bot_type=plan.settings.type,

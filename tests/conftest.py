@@ -35,10 +35,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_running() -> Iterator[None]:
-    """A test that leaves a thread or a child process of Python's running fails, and its name is told."""
+    """A test that leaves a thread or a child process of Python's running fails, and its name is told.
+
+    Threads named `asyncio_*` belong to an event loop, which ends them when it closes and may be that of a whole module.
+    """
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    left = [thread for thread in new if not (thread.daemon or thread.name.startswith("asyncio_"))]
     for thread in left:
         thread.join(_SECONDS_TO_END)
     names = [thread.name for thread in left if thread.is_alive()]

@@ -34,7 +34,7 @@ KEPT_DOCUMENTS = {
 
 KEPT_RECORDS = 300
 SHOWN_AT_ONCE = 200
-ROUTINE = frozenset({Kind.METRIC, Kind.POSITION, Kind.HEARTBEAT, Kind.USAGE, Kind.DEBUG, Kind.SEAL})
+ROUTINE = frozenset({Kind.METRIC, Kind.POSITION, Kind.HEARTBEAT, Kind.SUMMARY, Kind.USAGE, Kind.DEBUG, Kind.SEAL})
 """Kinds of which there are many: the first to be left out of the tail when more arrive than anyone can read."""
 
 _PROBLEMS = {Severity.WARNING: "warnings", Severity.ERROR: "errors", Severity.CRITICAL: "errors"}

@@ -120,6 +120,11 @@ class TradingLogger:
     def session_id(self) -> str:
         return self._run.info.session_id
 
+    @property
+    def records(self) -> int:
+        """How many records this run has accepted."""
+        return self._run.journal.seq
+
     def log_trade_entry(self, trade: TradeLogData, *, urgent: bool = False) -> str:
         """Record that a trade was opened; returns the record's id. Raises `RecordInvalid`, `JournalFull`."""
         return self._log_trade(Kind.TRADE_ENTRY, trade, urgent)

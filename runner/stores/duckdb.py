@@ -1,8 +1,9 @@
 """The embedded warehouse: DuckDB over Parquet parts.
 
 There is no database file, so nothing is locked between a running bot and a query. A query runs in a DuckDB of its own,
-in memory, which sees one view a stream (the envelope and the payload's columns, typed), the view `records` (the
-envelope of all streams, with `data`) and nothing else: no file, no network, no setting.
+in memory, which sees one view a stream (the envelope and the payload's columns, typed) and the view `records` (the
+envelope of all streams, with `data`). It reaches no file but the parts, no network and no setting. Records that are not
+loaded yet are written as one more part, in a temporary folder, and read with the others.
 
 A payload's value that does not fit its column (a DECIMAL(38,12) holds 26 digits before the point) is null there, and
 still exact in `data`.
@@ -14,17 +15,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from runner.errors import StoreRejected, StoreUnavailable
+from runner.errors import ConfigError, StoreRejected, StoreUnavailable
 from runner.stores.base import Part, Table
 from runner.stores.columns import ENVELOPE, Column, ColumnType
-from runner.stores.parquet import Parts, table
+from runner.stores.parquet import Parts, table, without_loaded, write_table
 
 _SQL_TYPES = {
     ColumnType.TEXT: "VARCHAR",
@@ -35,13 +38,9 @@ _SQL_TYPES = {
     ColumnType.TIMESTAMP: "TIMESTAMPTZ",
     ColumnType.DATE: "DATE",
 }
-_READ_ONLY = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-_SHUT = (
-    "SET TimeZone = 'UTC'",
-    "SET python_enable_replacements = false",
-    "SET enable_external_access = false",
-    "SET lock_configuration = true",
-)
+_EXPLAIN = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
+_WORD = re.compile(rb"\w+")
+_PATTERN_CHARACTERS = frozenset("*?[]{}")
 _KEYWORDS = re.compile(r"\b(at|offset)\b", re.IGNORECASE)
 
 
@@ -49,6 +48,8 @@ class DuckdbWarehouse:
     """A `Warehouse` in the folder `root`. `columns` are the payload's, by stream; its keys are all streams."""
 
     def __init__(self, root: Path, columns: Mapping[str, Sequence[Column]]) -> None:
+        if _PATTERN_CHARACTERS & set(str(root)):
+            raise ConfigError(f"the warehouse's folder {root} has a pattern in its name", "leave out * ? [ ] { }")
         self.operations: Counter[str] = Counter()
         self._parts = Parts(root)
         self._columns = {stream: tuple(own) for stream, own in columns.items()}
@@ -70,21 +71,23 @@ class DuckdbWarehouse:
     def query(self, sql: str, parameters: Sequence[Any] = (), *, unshipped: Mapping[str, bytes] | None = None) -> Table:
         _check_read_only(sql)
         _check_streams(unshipped or {}, self._columns)
-        with duckdb.connect(":memory:") as connection, _failures(sql):
+        with _failures(sql), TemporaryDirectory(prefix="tron-") as rest, duckdb.connect(":memory:") as connection:
             for stream in self._columns:
-                self._define(connection, stream, (unshipped or {}).get(stream, b""))
+                files = self._files(stream, (unshipped or {}).get(stream, b""), Path(rest))
+                connection.execute(_stream_view(stream, files, self._columns[stream]))
             connection.execute(_records_view(self._columns))
-            for setting in _SHUT:
+            for setting in _restrictions([self._parts.root, Path(rest)]):
                 connection.execute(setting)
             answer = _answer(connection.sql(sql, params=list(parameters)))
         self._count(queries=1)
         return answer
 
-    def _define(self, connection: duckdb.DuckDBPyConnection, stream: str, lines: bytes) -> None:
-        connection.register(f"_{stream}_parts", self._parts.dataset(stream))
-        rest = self._parts.without_loaded(stream, table(stream, lines, f"the journal of {stream}"))
-        connection.register(f"_{stream}_rest", rest)
-        connection.execute(_stream_view(stream, self._columns[stream]))
+    def _files(self, stream: str, lines: bytes, folder: Path) -> list[str]:
+        """What a stream's view reads: `lines` as a file in `folder` (perhaps no rows), then all parts there are."""
+        parts = self._parts.paths(stream)
+        rest = folder / f"{stream}.parquet"
+        write_table(rest, without_loaded(table(stream, lines, f"the journal of {stream}"), parts))
+        return [str(rest), *(escape(str(path)) for path in parts)]
 
     def _count(self, **operations: int) -> None:
         with self._counting:
@@ -94,11 +97,10 @@ class DuckdbWarehouse:
         """Nothing is held open."""
 
 
-def _stream_view(stream: str, columns: Sequence[Column]) -> str:
+def _stream_view(stream: str, files: Sequence[str], columns: Sequence[Column]) -> str:
     taken = {column.name for column in ENVELOPE}
     selected = ", ".join(["*", *(_payload(column) for column in columns if column.name not in taken)])
-    rows = f'SELECT * FROM "_{stream}_parts" UNION ALL SELECT * FROM "_{stream}_rest"'
-    return f'CREATE VIEW "{stream}" AS SELECT {selected} FROM ({rows})'
+    return f'CREATE VIEW "{stream}" AS SELECT {selected} FROM read_parquet([{_texts(files)}])'
 
 
 def _payload(column: Column) -> str:
@@ -113,14 +115,37 @@ def _records_view(streams: Mapping[str, Sequence[Column]]) -> str:
     return "CREATE VIEW records AS " + " UNION ALL ".join(f'SELECT {names} FROM "{stream}"' for stream in streams)
 
 
+def _restrictions(folders: Sequence[Path]) -> tuple[str, ...]:
+    return (
+        "SET TimeZone = 'UTC'",
+        "SET python_enable_replacements = false",
+        f"SET allowed_directories = [{_texts([str(folder) for folder in folders])}]",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    )
+
+
+def _texts(values: Sequence[str]) -> str:
+    """SQL text literals."""
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
 def _check_read_only(sql: str) -> None:
+    """Accept one SELECT or what DuckDB makes of one, perhaps explained; refuse a COPY, which a WITH may hide."""
     with _failures(sql):
-        statements = duckdb.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type not in _READ_ONLY:
+        statements = duckdb.extract_statements(_EXPLAIN.sub("", sql))
+    reads = len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
+    if not reads or b"copy" in _keywords(sql):
         raise StoreRejected(
             "only one statement that reads is accepted",
             "use SELECT, WITH, FROM, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN",
         )
+
+
+def _keywords(sql: str) -> set[bytes]:
+    text = sql.encode()
+    starts = [start for start, kind in duckdb.tokenize(sql) if kind == duckdb.token_type.keyword]
+    return {word.group().lower() for start in starts if (word := _WORD.match(text, start))}
 
 
 def _check_streams(asked: Mapping[str, bytes], known: Mapping[str, Sequence[Column]]) -> None:

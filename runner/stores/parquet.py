@@ -9,6 +9,7 @@ that a later version can read more columns out of an old part.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -32,6 +33,7 @@ _ARROW = {
 }
 SCHEMA = pa.schema([(column.name, _ARROW[column.type]) for column in ENVELOPE])
 _SUFFIX = ".json.gz"
+_PARTS = "*/*/*.parquet"
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -103,6 +105,21 @@ def _first_malformed(stream: str, lines: bytes, name: str) -> StoreRejected:
     return StoreRejected(f"{name} holds lines that are not records", "`tron verify` tells whether it was edited")
 
 
+def write_table(target: Path | pa.BufferOutputStream, content: pa.Table) -> None:
+    pq.write_table(content, target, compression="zstd")
+
+
+def without_loaded(content: pa.Table, parts: Sequence[Path]) -> pa.Table:
+    """The rows of `content` that no part holds."""
+    if content.num_rows == 0 or not parts:
+        return content
+    span = pc.min_max(content["ts"])
+    around = (pc.field("ts") >= span["min"]) & (pc.field("ts") <= span["max"])
+    loaded = ds.dataset([str(path) for path in parts], schema=SCHEMA, format="parquet")
+    known = loaded.to_table(columns=["id"], filter=around)["id"]
+    return content.filter(pc.invert(pc.is_in(content["id"], value_set=known)))
+
+
 class Parts:
     """The parts below `root`."""
 
@@ -111,11 +128,12 @@ class Parts:
 
     def names(self, stream: str) -> frozenset[str]:
         """The archive objects whose parts are there."""
-        with failures_as_unavailable(self.root):
-            return frozenset(_object_name(self.root / stream, path) for path in self._paths(stream))
+        return frozenset(_object_name(self.root / stream, path) for path in self.paths(stream))
 
-    def _paths(self, stream: str) -> list[Path]:
-        return sorted((self.root / stream).glob("*/*/*.parquet"))
+    def paths(self, stream: str) -> list[Path]:
+        """The files of a stream, oldest day first."""
+        with failures_as_unavailable(self.root):
+            return sorted((self.root / stream).glob(_PARTS))
 
     def has(self, part: Part) -> bool:
         with failures_as_unavailable(self.root):
@@ -125,7 +143,7 @@ class Parts:
         """Write a part, durably. One that is there already is replaced by its equal."""
         path, partial = self._path(part), self.root / ".partial"
         sink = pa.BufferOutputStream()
-        pq.write_table(content, sink, compression="zstd")
+        write_table(sink, content)
         with failures_as_unavailable(path):
             make_folders(partial)
             make_folders(path.parent)
@@ -138,21 +156,6 @@ class Parts:
             raise StoreRejected(f"{part.bucket}/{part.name} is not an archive object of stream {part.stream}")
         _, year, month, day, bot, file = part.name.split("/")
         return self.root / part.stream / f"{year}-{month}-{day}" / bot / f"{file.removesuffix(_SUFFIX)}.parquet"
-
-    def dataset(self, stream: str) -> ds.Dataset:
-        """All parts of a stream. Columns that an old part lacks are null."""
-        with failures_as_unavailable(self.root):
-            paths = [str(path) for path in self._paths(stream)]
-        return ds.dataset(paths, schema=SCHEMA, format="parquet") if paths else ds.dataset(SCHEMA.empty_table())
-
-    def without_loaded(self, stream: str, content: pa.Table) -> pa.Table:
-        """The rows of `content` that no part holds."""
-        if content.num_rows == 0:
-            return content
-        span = pc.min_max(content["ts"])
-        around = (pc.field("ts") >= span["min"]) & (pc.field("ts") <= span["max"])
-        known = self.dataset(stream).to_table(columns=["id"], filter=around)["id"]
-        return content.filter(pc.invert(pc.is_in(content["id"], value_set=known)))
 
 
 def _object_name(folder: Path, path: Path) -> str:

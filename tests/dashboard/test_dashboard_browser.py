@@ -232,6 +232,33 @@ def test_an_earlier_run_can_be_chosen(stage: Stage, serve_stage: Serve, visit: C
     here.wait_until("document.querySelector('#equity-chart canvas') !== null")
 
 
+def test_a_zoom_stays_while_news_come_in_until_the_whole_run_is_asked_for(
+    stage: Stage, serve_stage: Serve, visit: Callable[..., Visit]
+) -> None:
+    player = stage.player("vwap")
+    for day in range(100):
+        player.mark(100_000 + day, START + timedelta(days=day))
+    here = visit()
+    here.open(serve_stage().url)
+    here.wait_for("#equity-legend", "100,099.00")
+    drag(here, "#equity-chart", from_x=200, to_x=400)
+    here.page.wait_for_selector("#equity-whole")
+    here.page.mouse.move(5, 5)
+    player.mark(123_456, START + timedelta(days=100))
+    here.wait_for("#equity-legend", "123,456.00")
+    assert here.page.is_visible("#equity-whole")
+    here.page.click("#equity-whole")
+    here.page.wait_for_selector("#equity-whole", state="hidden")
+
+
+def drag(here: Visit, selector: str, *, from_x: int, to_x: int) -> None:
+    box = here.page.locator(selector).bounding_box()
+    here.page.mouse.move(box["x"] + from_x, box["y"] + 100)
+    here.page.mouse.down()
+    here.page.mouse.move(box["x"] + to_x, box["y"] + 100, steps=4)
+    here.page.mouse.up()
+
+
 def test_a_halt_is_seen_at_once(stage: Stage, serve_stage: Serve, visit: Callable[..., Visit]) -> None:
     here = visit()
     player = stage.player("vwap")

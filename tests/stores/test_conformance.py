@@ -501,6 +501,8 @@ class TestWarehouse:
             "INSTALL httpfs",
             "PRAGMA database_list",
             "SELECT * FROM sql",
+            "SELECT offset FROM trades",
+            "CALL pragma_version()",
         ],
     )
     def test_what_does_not_only_read_the_tables_is_rejected_with_a_hint(self, warehouse: Warehouse, sql: str) -> None:

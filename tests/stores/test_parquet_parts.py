@@ -6,13 +6,15 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.errors import ConfigError, StoreRejected
 from runner.layout import ObjectName
 from runner.stores.base import Part
 from runner.stores.duckdb import DuckdbWarehouse
-from runner.stores.parquet import Parts, table
+from runner.stores.parquet import Parts, table, without_loaded
 
 NOW = datetime(2024, 6, 3, 14, 30, tzinfo=UTC)
 
@@ -51,6 +53,51 @@ def test_a_part_is_a_private_file_named_after_its_object(tmp_path: Path) -> None
     assert list((tmp_path / "warehouse" / ".partial").iterdir()) == []
 
 
+def test_a_folder_whose_name_is_a_pattern_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="pattern"):
+        DuckdbWarehouse(tmp_path / "a[1]", {})
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{}'",
+        "WITH a AS (COPY (SELECT 1) TO '{}') SELECT * FROM a",
+        "SELECT 'é' AS \"☃\" UNION ALL (WITH a AS (/* é */cOpY (SELECT 1) TO '{}') SELECT * FROM a)",
+        "EXPLAIN ANALYZE WITH a AS (COPY (SELECT 1) TO '{}') SELECT * FROM a",
+        "EXPLAIN ANALYZE ATTACH '{}' AS other",
+        "EXPLAIN ANALYZE EXPORT DATABASE '{}'",
+    ],
+)
+def test_no_statement_writes_into_the_warehouse_folder(tmp_path: Path, sql: str) -> None:
+    warehouse = DuckdbWarehouse(tmp_path, {"trades": ()})
+    warehouse.load([part(0)])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreRejected):
+        warehouse.query(sql.format(tmp_path / "written"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["at", "offset"])
+def test_a_column_that_is_a_keyword_is_told_to_be_quoted(tmp_path: Path, name: str) -> None:
+    warehouse = DuckdbWarehouse(tmp_path, {"trades": ()})
+    with pytest.raises(StoreRejected) as caught:
+        warehouse.query(f"SELECT {name} FROM trades")
+    assert "double quotes" in caught.value.hint
+    assert warehouse.query(f'SELECT "{name}" FROM trades').columns == (name,)
+
+
+def test_the_word_copy_may_be_searched_for(tmp_path: Path) -> None:
+    sql = """SELECT count(*) AS "copy" FROM trades WHERE data LIKE '%copy%' -- copy"""
+    assert DuckdbWarehouse(tmp_path, {"trades": ()}).query(sql).rows == ((0,),)
+
+
+def test_a_folder_with_quotes_and_spaces_holds_a_warehouse(tmp_path: Path) -> None:
+    warehouse = DuckdbWarehouse(tmp_path / 'it\'s "mine"', {"trades": ()})
+    warehouse.load([part(0)])
+    assert warehouse.query("SELECT count(*) FROM trades").rows == ((1,),)
+
+
 def test_what_a_dead_loader_left_is_no_part_and_is_overwritten(tmp_path: Path) -> None:
     partial = tmp_path / ".partial"
     partial.mkdir()
@@ -86,7 +133,18 @@ def test_a_query_answers_while_parts_are_loaded(tmp_path: Path) -> None:
     assert warehouse.query("SELECT count(*) FROM trades").rows == ((300,),)
 
 
+def test_unshipped_lines_that_are_loaded_meanwhile_are_never_seen_twice(tmp_path: Path) -> None:
+    warehouse = DuckdbWarehouse(tmp_path, {"trades": ()})
+    unshipped = {"trades": part(0, 300).lines}
+    loader = threading.Thread(target=lambda: [warehouse.load([part(first * 10, 10)]) for first in range(30)])
+    loader.start()
+    while loader.is_alive():
+        assert warehouse.query("SELECT count(*) FROM trades", unshipped=unshipped).rows == ((300,),)
+    loader.join()
+    assert warehouse.query("SELECT count(*) FROM trades", unshipped=unshipped).rows == ((300,),)
+
+
 def test_rows_that_a_part_holds_are_taken_out_of_a_table(tmp_path: Path) -> None:
     DuckdbWarehouse(tmp_path, {"trades": ()}).load([part(0, 5), part(5, 5)])
     rest = table("trades", b"".join(line(offset) for offset in range(3, 15)), "the journal")
-    assert Parts(tmp_path).without_loaded("trades", rest)["offset"].to_pylist() == [10, 11, 12, 13, 14]
+    assert without_loaded(rest, Parts(tmp_path).paths("trades"))["offset"].to_pylist() == [10, 11, 12, 13, 14]

@@ -53,13 +53,13 @@ export function swatch(index) {
 }
 
 const SHOWN = new WeakMap();
+const MOST_FRESH = 8;
 
 /**
  * Show `items` as children of `parent`, in order. A child is built again only when its version changed, so that what is
- * selected, focused or opened stays so. New children are marked `fresh`, except at the first time.
+ * selected, focused or opened stays so. New children are marked `fresh`, unless there are so many that all would be.
  */
 export function keyed(parent, items, key, version, build) {
-  const first = !SHOWN.has(parent);
   const before = SHOWN.get(parent) ?? new Map();
   const after = new Map();
   for (const item of items) {
@@ -69,10 +69,10 @@ export function keyed(parent, items, key, version, build) {
       after.set(name, known);
       continue;
     }
-    const element = build(item);
-    if (!first && known === undefined) element.classList.add("fresh");
-    after.set(name, { version: version(item), element });
+    after.set(name, { version: version(item), element: build(item) });
   }
+  const fresh = [...after].filter(([name]) => !before.has(name));
+  if (before.size > 0 && fresh.length <= MOST_FRESH) fresh.forEach(([, { element }]) => element.classList.add("fresh"));
   const wanted = [...after.values()].map((row) => row.element);
   SHOWN.set(parent, after);
   arrange(parent, before, wanted);

@@ -2,7 +2,7 @@
 
 import { count, money, price, quantity } from "/static/format.js";
 
-const ROUTINE = new Set(["metric", "position", "heartbeat", "usage", "debug", "seal"]);
+const ROUTINE = new Set(["metric", "position", "heartbeat", "summary", "usage", "debug", "seal"]);
 
 /** Kinds that come all the time and tell little one by one. */
 export const isRoutine = (kind) => ROUTINE.has(kind);

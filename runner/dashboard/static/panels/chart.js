@@ -33,20 +33,21 @@ export class Chart {
     this.drawn = "";
     new ResizeObserver(() => this.fit()).observe(place);
     place.addEventListener("keydown", (event) => this.move(event));
+    place.addEventListener("dblclick", () => this.showWhole());
     place.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
   }
 
-  /** `lines`: `{run, label, colour}` with the number of the colour; `table` from `align`. */
+  /** A zoom stays as it is while news come in. `lines`: `{run, label, colour}` with the number of the colour; `table` from `align`. */
   draw(lines, table, theme) {
     const wanted = JSON.stringify([lines, theme, this.isNarrow()]);
     if (wanted !== this.drawn) this.build(lines, table);
-    else if (this.zoomed) this.plot.setData(table, false), this.plot.redraw(false);
-    else this.plot.setData(table);
+    else this.plot.setData(table, !this.zoomed);
+    if (this.zoomed) this.plot.redraw();
     this.drawn = wanted;
   }
 
   showWhole() {
-    this.plot.setData(this.plot.data);
+    this.plot?.setData(this.plot.data);
     this.setZoomed(false);
   }
 

@@ -30,7 +30,7 @@ function build(row, index) {
     el("td", { className: "num wide-only" }, price(row.entry_price)),
     el("td", { className: "num" }, price(row.market_price)),
     el("td", { className: "num" }, gain(row.unrealized_pnl)),
-    el("td", { className: "wide-only" }, meter(row)),
+    el("td", { className: "roomy-only" }, meter(row)),
     el("td", { className: "num dim wide-only" }, moment(row.opened_at)),
   );
 }

@@ -1,0 +1,171 @@
+"""`tron run`: bots trade on paper over a feed, and everything they do is kept, shipped and proved."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from runner.bots.run import Progress, run_bots
+from runner.cli import summary
+from runner.cli.context import Context, console
+from runner.cli.serve import serving
+from runner.cli.stage import Counts, Stage
+from runner.cli.verify import audit
+from runner.clock import SystemClock
+from runner.errors import StoreUnavailable
+from runner.feeds.base import Feed
+from runner.feeds.open import open_feed
+from runner.layout import Home
+from runner.logging import backlog
+from runner.logging.core_logger import TradingLogger
+from runner.logging.spawn import ensure_shipper
+from runner.operations.exports import export
+from runner.settings import Settings
+from runner.stores.open import open_archive
+from runner.wiring import Plan, build_bots, open_loggers, open_settings_warehouse, plan_bots
+
+_PATIENCE = 60.0
+"""Seconds without any progress after which waiting for the shipper is given up; nothing is lost by that."""
+
+
+def run(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Unpaced; end with the feed.")] = False,
+    feed: Annotated[str | None, typer.Option(help="sample, or replay:PATH of feather, Parquet or CSV bars.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0, help="Bars a second; 0 for as fast as possible.")] = None,
+    symbols: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="One bot with this strategy, or module:Class.")] = None,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Without the dashboard.")] = False,
+) -> None:
+    """Run the bots of tron.toml (or three of the house) on paper, with a live dashboard and a summary at the end."""
+    parent: Context = context.obj
+    sys.path.insert(0, str(parent.directory))
+    settings = parent.settings(_overrides(once, feed, speed, symbols, strategy))
+    bars = open_feed(settings.feed.url, settings.feed.symbols)
+    plans = plan_bots(settings, bars)
+    stop = _stop_on_signals()
+    screen = console()
+    with ExitStack() as closing:
+        url = "" if no_dashboard else closing.enter_context(serving(_with_home(settings)))
+        if url:
+            screen.print(f"dashboard: {url}")
+        complete = _Show(settings, bars, plans, screen, stop, url).play()
+        if url and not once and not stop.is_set():
+            stop.wait()
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _with_home(settings: Settings) -> Settings:
+    Home(settings.home).create()
+    return settings
+
+
+def _overrides(
+    once: bool, feed: str | None, speed: float | None, symbols: str | None, strategy: str | None
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"feed": {}}
+    if feed is not None:
+        found["feed"]["url"] = feed
+    if once or speed is not None:
+        found["feed"]["speed"] = 0 if speed is None else speed
+    if symbols is not None:
+        found["feed"]["symbols"] = [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]
+    if strategy is not None:
+        name = strategy.rpartition(":")[2].replace("_", "-").lower()
+        found["bots"] = [{"name": name, "strategy": strategy}]
+    return found
+
+
+def _stop_on_signals() -> threading.Event:
+    """Ctrl-C and SIGTERM end the run cleanly; a second Ctrl-C ends the process at once (nothing is lost by that)."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    return stop
+
+
+class _Show:
+    """One run from the first bar to the summary."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        feed: Feed,
+        plans: Sequence[Plan],
+        screen: Console,
+        stop: threading.Event,
+        url: str,
+    ) -> None:
+        self._settings = settings
+        self._home = Home(settings.home)
+        self._feed = feed
+        self._plans = plans
+        self._screen = screen
+        self._stop = stop
+        self._url = url
+
+    def play(self) -> bool:
+        """Whether every record arrived and the audit found nothing."""
+        progress, runs = self._trade()
+        if self._settings.shipping.shipper == "process":
+            self._await_shipped(runs)
+        archive, warehouse = open_archive(self._settings), open_settings_warehouse(self._settings)
+        export(archive, warehouse)
+        outcome = summary.measure(self._home, runs, archive, warehouse)
+        report = audit(self._settings, self._home, self._screen)
+        summary.show(self._screen, progress, outcome, report, self._home, self._url)
+        return report.complete and outcome.equal
+
+    def _trade(self) -> tuple[Progress, list[str]]:
+        loggers = open_loggers(self._settings, self._plans, self._feed, SystemClock())
+        runs = [logger.run for logger, _ in loggers]
+        speed = self._settings.feed.speed
+        try:
+            bots = build_bots(self._settings, self._plans, self._feed, loggers, SystemClock())
+            with Stage(self._screen, self._feed.total, lambda: self._count(loggers)) as stage:
+                progress = run_bots(
+                    bots,
+                    self._feed.bars(),
+                    speed=self._feed.default_speed if speed is None else speed,
+                    stop=self._stop,
+                    clock=SystemClock(),
+                    on_progress=stage.show,
+                )
+        finally:
+            for logger, _ in loggers:
+                logger.close()
+        return progress, runs
+
+    def _count(self, loggers: Sequence[tuple[TradingLogger, Any]]) -> Counts:
+        waiting = backlog.measure(self._home, [logger.run for logger, _ in loggers])
+        return Counts(sum(logger.records for logger, _ in loggers), waiting)
+
+    def _await_shipped(self, runs: Sequence[str]) -> None:
+        """Wait while the shipper gets on. A shipper that died is started again."""
+        left, since = backlog.measure(self._home, runs).total, time.monotonic()
+        while left:
+            ensure_shipper(self._home, self._settings)
+            time.sleep(0.05)
+            now = backlog.measure(self._home, runs).total
+            if now != left:
+                left, since = now, time.monotonic()
+            elif time.monotonic() - since > _PATIENCE:
+                raise StoreUnavailable(
+                    f"{left:,} bytes are not shipped: the stores do not answer",
+                    f"nothing is lost; run `tron ship` later, and see {self._home.shipper_log}",
+                )

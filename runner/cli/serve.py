@@ -1,0 +1,61 @@
+"""`tron dashboard`: the dashboard alone, over whatever the home holds."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from runner.cli.context import Context, console
+from runner.clock import SystemClock
+from runner.dashboard.app import create_app
+from runner.dashboard.serve import DashboardServer
+from runner.errors import StoreError
+from runner.layout import Home
+from runner.logging.reader import Tail
+from runner.settings import Settings
+from runner.stores.open import open_live
+from runner.wiring import open_settings_warehouse
+
+_EQUITY = "SELECT bot, run, at, value FROM metrics WHERE name = 'equity' ORDER BY at"
+
+
+def dashboard(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(help="Where to listen; 0 takes any free port.")] = None,
+) -> None:
+    """Serve the dashboard until Ctrl-C."""
+    parent: Context = context.obj
+    settings = parent.settings({"dashboard": {"port": port}} if port is not None else None)
+    parent.existing_home(settings)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    with serving(settings) as url:
+        console().print(f"dashboard: {url} (Ctrl-C ends it)")
+        stop.wait()
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Serve the dashboard of a home meanwhile; gives its URL. Raises `ConfigError` when the port is not free."""
+    home, live = Home(settings.home), open_live(settings)
+
+    def history() -> Iterable[Mapping[str, Any]]:
+        try:
+            return open_settings_warehouse(settings).query(_EQUITY).dicts()
+        except StoreError:
+            return ()
+
+    app = create_app(live, lambda: Tail(home, from_start=True), clock=SystemClock(), history=history)
+    server = DashboardServer(app, settings.dashboard.host, settings.dashboard.port)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        live.close()
