@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.bots.bot import Bot
+from runner.bots.run import Progress, run_bots
 from runner.brokers.charges import Charges
 from runner.brokers.paper import PaperBroker
-from runner.clock import Clock, ManualClock
+from runner.clock import Clock, ManualClock, SystemClock
 from runner.feeds.base import Feed, choose_symbols
+from runner.feeds.open import open_feed
 from runner.layout import Home
 from runner.logging.core_logger import TradingLogger
 from runner.logging.firestore_logger import FirestoreLogger, LivePolicy
@@ -122,6 +125,27 @@ def plan_bots(settings: Settings, feed: Feed) -> list[Plan]:
         Plan(bot, build_strategy(bot.strategy, bot.parameters), choose_symbols(feed.symbols, bot.symbols))
         for bot in settings.bots
     ]
+
+
+def run(
+    strategy: Strategy, *, feed: str = "sample", symbols: Sequence[str] = (), bot: str = "", speed: float = 0.0
+) -> Progress:
+    """Let a strategy trade on paper, as fast as possible or at `speed` bars a second; returns how it went.
+
+    Settings come from `tron.toml` and the environment, as for `tron run`. Records are journaled at once, and shipped by
+    a process of its own that outlives this one: look with `tron tail`, `tron dashboard`, `tron verify`.
+    """
+    settings, clock = Settings.load(os.environ), SystemClock()
+    bars = open_feed(feed, symbols)
+    name = bot or strategy.name or type(strategy).__name__.lower()
+    plan = Plan(BotSettings(name=name, strategy=name), strategy, bars.symbols)
+    loggers = open_loggers(settings, [plan], bars, clock)
+    try:
+        bots = build_bots(settings, [plan], bars, loggers, clock)
+        return run_bots(bots, bars.bars(), speed=speed, stop=threading.Event(), clock=clock)
+    finally:
+        for logger, _ in loggers:
+            logger.close()
 
 
 def open_loggers(

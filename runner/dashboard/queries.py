@@ -75,6 +75,7 @@ class Board:
         self._recent: deque[bytes] = deque(maxlen=KEPT_RECORDS)
         self._equity = EquityHistory()
         self._problems: Counter[tuple[str, str]] = Counter()
+        self._closed: Counter[str] = Counter()
         self._seen = 0
         self._troubles: dict[str, Mapping[str, str]] = {}
         self._head = msgspec.json.Decoder(_Head)
@@ -98,8 +99,7 @@ class Board:
             marks = [mark for head in heads if (mark := self._mark(head)) is not None and self._equity.add(mark)]
             self._seen += len(lines)
             for head in heads:
-                if head.severity in _PROBLEMS:
-                    self._problems[head.ts[:10], _PROBLEMS[Severity(head.severity)]] += 1
+                self._count(head)
             shown = readable(list(zip(heads, lines, strict=True)), SHOWN_AT_ONCE)
             self._recent.extend(shown)
             return Arrival(shown, len(lines), marks)
@@ -117,6 +117,7 @@ class Board:
         with self._lock:
             self._recent.clear()
             self._problems.clear()
+            self._closed.clear()
             self._seen = 0
 
     def set_trouble(self, source: str, trouble: Mapping[str, str] | None) -> bool:
@@ -131,11 +132,12 @@ class Board:
             return True
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Records read, and the warnings and errors of the current UTC day."""
+    def counts(self) -> dict[str, Any]:
+        """`records` read, `warnings` and `errors` of the current UTC day, and `closed` trades by run."""
         day = f"{self._clock.now():%Y-%m-%d}"
         with self._lock:
-            return {"records": self._seen, **{name: self._problems[day, name] for name in ("warnings", "errors")}}
+            problems = {name: self._problems[day, name] for name in ("warnings", "errors")}
+            return {"records": self._seen, "closed": dict(self._closed), **problems}
 
     @property
     def troubles(self) -> list[dict[str, str]]:
@@ -183,6 +185,12 @@ class Board:
             return self._head.decode(line)
         except msgspec.DecodeError as error:
             raise JournalError(f"a record cannot be read: {error}", "run `tron verify` to find it") from None
+
+    def _count(self, head: _Head) -> None:
+        if head.severity in _PROBLEMS:
+            self._problems[head.ts[:10], _PROBLEMS[Severity(head.severity)]] += 1
+        if head.kind == Kind.TRADE_EXIT:
+            self._closed[head.run] += 1
 
     def _mark(self, head: _Head) -> EquityMark | None:
         if head.kind != Kind.METRIC:

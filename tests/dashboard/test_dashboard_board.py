@@ -60,14 +60,14 @@ def test_warnings_and_errors_are_counted_by_day(board: Board) -> None:
     yesterday = NOW - timedelta(days=1)
     lines = [line(1, severity="WARNING"), line(2, severity="ERROR"), line(3, severity="CRITICAL"), line(4)]
     board.take_records([*lines, line(5, severity="ERROR", ts=yesterday)])
-    assert board.counts == {"records": 5, "warnings": 1, "errors": 2}
+    assert board.counts == {"records": 5, "closed": {}, "warnings": 1, "errors": 2}
 
 
 def test_reading_the_journal_again_counts_nothing_twice(board: Board) -> None:
     for _ in range(2):
         board.forget_records()
         board.take_records([line(1, severity="ERROR"), line(2)])
-    assert board.counts == {"records": 2, "warnings": 0, "errors": 1}
+    assert board.counts == {"records": 2, "closed": {}, "warnings": 0, "errors": 1}
     assert len(board.snapshot()["records"]) == 2
 
 

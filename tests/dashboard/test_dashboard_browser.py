@@ -270,6 +270,20 @@ def test_a_halt_is_seen_at_once(stage: Stage, serve_stage: Serve, visit: Callabl
     here.wait_for("#sum-bots", "1 halted")
 
 
+def test_trades_are_counted_between_two_heartbeats(
+    stage: Stage, serve_stage: Serve, visit: Callable[..., Visit]
+) -> None:
+    here = visit()
+    player = stage.player("vwap")
+    player.beat()
+    here.open(serve_stage().url)
+    here.wait_for("#bots", "0 open")
+    player.leave("t-1", "IBM", (130, 140), START, ("in", "out"))
+    player.hold("AAPL", 100, 30, 31, START)
+    here.wait_for("#sum-trades", "1")
+    here.wait_for("#bots", "1 open")
+
+
 def test_every_panel_without_news_says_so(serve_stage: Serve, visit: Callable[..., Visit]) -> None:
     here = visit()
     here.open(serve_stage().url)

@@ -11,7 +11,7 @@ export class State {
   clear() {
     this.documents = new Map();
     this.equity = { series: new Map(), current: [], total: null };
-    this.counts = { records: 0, warnings: 0, errors: 0 };
+    this.counts = { records: 0, closed: {}, warnings: 0, errors: 0 };
     this.troubles = [];
     this.records = [];
     this.known = new Set();
@@ -76,6 +76,11 @@ export class State {
     return this.newest("live_positions").filter(
       (position) => !/^[-+]?0*\.?0*$/.test(position.quantity) && (current.size === 0 || current.has(position.run)),
     );
+  }
+
+  /** Closed trades of a bot's run: as it said itself, or as the journal says since, whichever is newer. */
+  closedTrades(status) {
+    return Math.max(status.trades ?? 0, this.counts.closed[status.run] ?? 0);
   }
 
   /** All bots that were ever heard, in order: the place of a bot is its colour. */

@@ -7,24 +7,31 @@ const SILENT_AFTER_SECONDS = 60;
 
 export function bots(state) {
   return {
-    topics: ["live_system_status", "equity", "time"],
+    topics: ["live_system_status", "live_positions", "equity", "counts", "time"],
     update() {
       const names = state.botNames();
       const statuses = state.newest("live_system_status").sort((a, b) => (a.bot < b.bot ? -1 : 1));
       byId("bots").hidden = statuses.length === 0;
       byId("bots-empty").hidden = statuses.length > 0;
-      const rows = statuses.map((status) => ({ ...status, ...condition(status), series: currentSeries(state, status) }));
+      const rows = statuses.map((status) => ({ ...status, ...condition(status), ...figures(state, status) }));
       keyed(byId("bots").tBodies[0], rows, (row) => row.key, version, (row) => build(row, names.indexOf(row.bot)));
       for (const row of rows) setText(byId(`heard-${row.key}`), `heard ${row.heard} ago`);
-      setText(byId("bots-aside"), rows.length > 0 ? `${count(rows.reduce((all, row) => all + (row.bars ?? 0), 0))} bars` : "");
+      const bars = rows.reduce((all, row) => all + (row.bars ?? 0), 0);
+      setText(byId("bots-aside"), bars > 0 ? `${count(bars)} bars` : "");
     },
   };
 }
 
-const version = (row) => [row.record_id, row.name, row.series?.last ?? row.equity].join();
+const version = (row) => [row.name, row.series?.last ?? row.equity, row.closed, row.open].join();
 
-const currentSeries = (state, status) =>
-  state.equity.current.includes(status.run) ? state.equity.series.get(status.run) : undefined;
+/** What is newer than the last heartbeat. */
+function figures(state, status) {
+  return {
+    series: state.equity.current.includes(status.run) ? state.equity.series.get(status.run) : undefined,
+    closed: state.closedTrades(status),
+    open: state.openPositions().filter((position) => position.run === status.run).length,
+  };
+}
 
 function condition(status) {
   const silence = Math.max(0, (Date.now() - Date.parse(status.ts)) / 1000);
@@ -47,6 +54,6 @@ function build(row, index) {
       ),
     ),
     el("td", { className: "num" }, money(worth), el("br"), row.series ? gainPercent(row.series.change_pct) : ""),
-    el("td", { className: "num" }, count(row.trades ?? 0), el("br"), el("span", { className: "dim" }, `${row.open_positions ?? 0} open`)),
+    el("td", { className: "num" }, count(row.closed), el("br"), el("span", { className: "dim" }, `${row.open} open`)),
   );
 }

@@ -38,7 +38,7 @@ function showTotals(state) {
 function showCounts(state) {
   const statuses = state.newest("live_system_status");
   setText(byId("sum-bots"), inWords(statuses));
-  setText(byId("sum-trades"), count(statuses.reduce((all, status) => all + (status.trades ?? 0), 0)));
+  setText(byId("sum-trades"), count(statuses.reduce((all, status) => all + state.closedTrades(status), 0)));
   for (const name of ["warnings", "errors"]) {
     const element = byId(`sum-${name}`);
     const number = state.counts[name];
