@@ -14,14 +14,13 @@ from runner.cli.context import Context, console
 from runner.clock import SystemClock
 from runner.dashboard.app import create_app
 from runner.dashboard.serve import DashboardServer
-from runner.errors import StoreError
 from runner.layout import Home
 from runner.logging.reader import Tail
 from runner.settings import Settings
 from runner.stores.open import open_live
 from runner.wiring import open_settings_warehouse
 
-_EQUITY = "SELECT bot, run, at, value FROM metrics WHERE name = 'equity' ORDER BY at"
+_EQUITY = """SELECT bot, run, "at", ts, value FROM metrics WHERE name = 'equity' ORDER BY run, "at" """
 
 
 def dashboard(
@@ -46,10 +45,7 @@ def serving(settings: Settings) -> Iterator[str]:
     home, live = Home(settings.home), open_live(settings)
 
     def history() -> Iterable[Mapping[str, Any]]:
-        try:
-            return open_settings_warehouse(settings).query(_EQUITY).dicts()
-        except StoreError:
-            return ()
+        return open_settings_warehouse(settings).query(_EQUITY).dicts()
 
     app = create_app(live, lambda: Tail(home, from_start=True), clock=SystemClock(), history=history)
     server = DashboardServer(app, settings.dashboard.host, settings.dashboard.port)
