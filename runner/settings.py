@@ -119,6 +119,7 @@ _VARIABLES = {
     "ENVIRONMENT": ("environment",),
     "GOOGLE_CLOUD_PROJECT": ("project",),
     "TRON_BOT": ("bot",),
+    "TRON_CONSOLE": ("console",),
     "TRON_LIVE_STORE": ("stores", "live"),
     "TRON_ARCHIVE": ("stores", "archive"),
     "TRON_STREAM": ("stores", "stream"),
@@ -132,13 +133,22 @@ _VARIABLES = {
 }
 
 
+_CLOUD_RUN = ("K_SERVICE", "CLOUD_RUN_JOB", "CLOUD_RUN_WORKER_POOL")
+"""One of these is set in every container of Cloud Run."""
+
+
 class Settings(_Section):
-    """Everything that can be set. Unknown keys are refused."""
+    """Everything that can be set. Unknown keys are refused.
+
+    `console` is the least severity that is also written to stdout, one JSON object a line as Cloud Logging reads it:
+    "WARNING" on Cloud Run, where nothing else is said.
+    """
 
     home: Path = Path(".tron")
     environment: Literal["local", "dev", "staging", "prod"] = "local"
     project: str = ""
     bot: str = ""
+    console: Literal["off", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"] = "off"
     stores: Stores = Stores()
     journal: Journal = Journal()
     shipping: Shipping = Shipping()
@@ -162,6 +172,8 @@ class Settings(_Section):
         Raises `ConfigError` naming the first key that is wrong.
         """
         values = _read_toml((directory or Path.cwd()) / "tron.toml")
+        if any(environ.get(name) for name in _CLOUD_RUN):
+            values.setdefault("console", "WARNING")
         for variable, path in _VARIABLES.items():
             if variable in environ and environ[variable] != "":
                 _put(values, path, environ[variable])

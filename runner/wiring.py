@@ -58,8 +58,8 @@ def open_settings_warehouse(settings: Settings) -> Warehouse:
 def build_shipper(settings: Settings, clock: Clock, stop: threading.Event, reports: Reports) -> Shipper:
     """The home's shipper with every follower. Raises `ConfigError` for a store URL that cannot be used."""
     home = Home(settings.home).create()
-    journals = Journals(home, clock)
     live, archive, stream = open_live(settings), open_archive(settings), open_stream(settings)
+    journals = Journals(home, clock, archive)
 
     def patience(name: str) -> Patience:
         return Patience(name, stop, reports.trouble)

@@ -13,6 +13,8 @@ import pytest
 
 from runner.layout import Home
 
+pytest_plugins = ["tests.emulators.fixtures"]
+
 _SETTINGS = ("TRON_", "GOOGLE_", "ENVIRONMENT")
 _SECONDS_TO_END = 2.0
 

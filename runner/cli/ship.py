@@ -13,6 +13,7 @@ from runner.cli.context import Context, console
 from runner.clock import SystemClock
 from runner.errors import StoreUnavailable
 from runner.logging.follower import Trouble
+from runner.logging.leftovers import cloud_entry
 from runner.logging.recovery import Recovered
 from runner.logging.shipper import Reports
 from runner.wiring import build_shipper
@@ -21,6 +22,7 @@ from runner.wiring import build_shipper
 def ship(
     context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep on while bots live.")] = False,
+    unless_running: Annotated[bool, typer.Option(help="Leave when another shipper works on this home.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
 ) -> None:
     """Adopt the runs that dead processes left, ship everything, and export it to the warehouse."""
@@ -44,7 +46,10 @@ def ship(
         if found.tries in (1, 10) or found.tries % 100 == 0:
             screen.print(f"{found.follower}: {found.error} (try {found.tries}; it goes on trying)")
 
-    shipper = build_shipper(settings, SystemClock(), stop, Reports(waiting, recovered, trouble))
+    def left(line: bytes) -> None:
+        typer.echo(cloud_entry(line))
+
+    shipper = build_shipper(settings, SystemClock(), stop, Reports(waiting, recovered, trouble, left=left))
 
     def drain(number: int, frame: FrameType | None) -> None:
         shipper.drain()
@@ -53,7 +58,7 @@ def ship(
 
     signal.signal(signal.SIGTERM, drain)
     signal.signal(signal.SIGINT, drain)
-    complete = shipper.run(follow=follow)
+    complete = shipper.run(follow=follow, wait=not unless_running)
     if not complete:
         raise StoreUnavailable(
             "not everything could be shipped", "what is left is safe in the journal: run `tron ship` again"

@@ -15,6 +15,9 @@ from runner.errors import JournalError
 from runner.layout import Home
 from runner.logging import disk
 
+OWED = "owed"
+"""The name of the note that a run which left the journal is still needed (see `owed`)."""
+
 State = TypeVar("State", bound=msgspec.Struct)
 
 
@@ -36,11 +39,16 @@ def load(home: Home, run: str, follower: str, kind: type[State]) -> State:
 
 
 def save(home: Home, run: str, follower: str, state: msgspec.Struct) -> None:
-    """Make a state durable: when this returns, a restart continues from it."""
+    """Make a state durable: when this returns, a restart continues from it. Raises `JournalError`."""
     place = path(home, run, follower)
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    disk.replace(place, msgspec.json.encode(state))
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.replace(place, msgspec.json.encode(state))
+    except OSError as error:
+        raise JournalError(f"{place} cannot be written: {error.strerror or error}", "free some space") from None
 
 
 def forget(home: Home, run: str) -> None:
-    shutil.rmtree(home.checkpoints / run, ignore_errors=True)
+    """Forget how far followers are with a run that left the journal, unless one of them is owed its rest."""
+    if not path(home, run, OWED).exists():
+        shutil.rmtree(home.checkpoints / run, ignore_errors=True)

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,7 @@ from runner.clock import Clock, SystemClock
 from runner.errors import JournalFull, RecordInvalid
 from runner.layout import Home
 from runner.logging import bell, exceptions, lines, payloads, trades
+from runner.logging.console import Console
 from runner.logging.journal import Admission
 from runner.logging.log_types import (
     AuditData,
@@ -64,6 +66,10 @@ _ADMISSIONS = {
 }
 
 
+Observer = Callable[[Kind, Severity, bytes], None]
+"""Is shown each accepted record's line, in the caller's thread. It must neither block nor raise."""
+
+
 class TradingLogger:
     """Writes one run of one bot. Thread-safe; safe to use in a forked child, which becomes a run of its own.
 
@@ -99,6 +105,10 @@ class TradingLogger:
         self._mode = execution_mode
         self._identity = {"actor": actor, "trace": trace}
         self._context: dict[str, Any] = {}
+        self._observers: list[Observer] = []
+        if settings.console != "off":
+            least = Severity(settings.console)
+            self.observe(Console(sys.__stdout__, project=settings.project, at_least=least, warn=self.log_warning))
         self._prepare()
         ensure_shipper(self._home, settings)
         _open_loggers.add(self)
@@ -183,9 +193,10 @@ class TradingLogger:
         data = EventData(message=message, context={**context, **fields} if context else fields)
         return self._log(Kind.SYSTEM_EVENT, data, severity=severity)
 
-    def log_debug(self, message: str, **fields: Any) -> str:
+    def log_debug(self, message: str, context: Mapping[str, Any] | None = None, **fields: Any) -> str:
         """Like a system event, but dropped (and counted) when the journal is full; then the answer is empty."""
-        return self._log(Kind.DEBUG, EventData(message=message, context=fields))
+        data = EventData(message=message, context={**context, **fields} if context else fields)
+        return self._log(Kind.DEBUG, data)
 
     def log_heartbeat(self, heartbeat: HeartbeatData) -> str:
         return self._log(Kind.HEARTBEAT, heartbeat)
@@ -227,6 +238,10 @@ class TradingLogger:
         bound._context = {**self._context, **context}
         bound._prepare()
         return bound
+
+    def observe(self, observer: Observer) -> None:
+        """Show every record from now on to `observer`, also those of loggers bound to this run."""
+        self._observers.append(observer)
 
     def flush(self, *, remote: bool = False, timeout: float = 2.0) -> bool:
         """Give the *machine* guarantee for everything logged so far; with `remote`, the *remote* one.
@@ -333,12 +348,18 @@ class TradingLogger:
                 raise
             journal.count_dropped(kind.value)
             return ""
+        if self._observers:
+            self._show(kind, severity, line)
         if urgent:
             journal.sync()
             bell.ring(self._home)
         if admission.critical and self._run.on_ram_disk:
             self._run.await_archive(2.0)
         return line[7 : line.index(b'"', 7)].decode()
+
+    def _show(self, kind: Kind, severity: Severity, line: bytes) -> None:
+        for observer in self._observers:
+            observer(kind, severity, line)
 
 
 def create_trading_logger(

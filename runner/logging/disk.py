@@ -1,32 +1,34 @@
-"""Durable files: allocation, atomic replacement, locks.
+"""Durable files: allocation, atomic replacement, locks. What the disk refuses becomes a `JournalError`.
 
 A file is replaced by writing a temporary one, syncing it, renaming it and syncing the folder, in this order.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-from runner.errors import JournalFull
+from runner.errors import JournalError, JournalFull
 
 _KEEP_SIZE = 1
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def allocate(descriptor: int, size: int) -> None:
     """Make a file `size` bytes long with every byte backed by disk. Raises `JournalFull`."""
-    try:
+    with failures_as_journal_errors():
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, size)
         else:
-            os.pwrite(descriptor, bytes(size), 0)
-    except OSError as error:
-        raise _full(error) from None
+            write_at(descriptor, memoryview(bytes(size)), 0)
 
 
 def reserve(descriptor: int, start: int, length: int) -> None:
@@ -37,16 +39,25 @@ def reserve(descriptor: int, start: int, length: int) -> None:
     if _libc is None:
         return
     arguments = (ctypes.c_int(descriptor), ctypes.c_int(_KEEP_SIZE), ctypes.c_int64(start), ctypes.c_int64(length))
-    if _libc.fallocate(*arguments) != 0 and ctypes.get_errno() in (errno.ENOSPC, errno.EDQUOT):
-        raise _full(OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno())))
+    if _libc.fallocate(*arguments) != 0 and ctypes.get_errno() in _FULL:
+        raise _explained(OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno())))
+
+
+def write_at(descriptor: int, content: memoryview, position: int) -> None:
+    """Write all of `content` at a place in a file. Raises `JournalError`."""
+    done = 0
+    with failures_as_journal_errors():
+        while done < len(content):
+            done += os.pwrite(descriptor, content[done:] if done else content, position + done)
 
 
 def sync_data(descriptor: int) -> None:
-    """Wait until the file's bytes (and its size) are on disk."""
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    else:
-        os.fsync(descriptor)
+    """Wait until the file's bytes (and its size) are on disk. Raises `JournalError`."""
+    with failures_as_journal_errors():
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(descriptor)
+        else:
+            os.fsync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -59,16 +70,20 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Replace a file atomically and durably: readers see the old content or the new, also after a loss of power."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    """Replace a file atomically and durably: readers see the old content or the new, also after a loss of power.
+
+    Raises `JournalError`; then the file is what it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
-    sync_folder(path.parent)
+        with failures_as_journal_errors():
+            _write_new(temporary, content)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    except JournalError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 class FileLock:
@@ -113,5 +128,26 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _full(error: OSError) -> JournalFull:
-    return JournalFull(f"the journal's disk is full: {error.strerror}", "free some space; unshipped records are kept")
+@contextlib.contextmanager
+def failures_as_journal_errors() -> Iterator[None]:
+    """What the system refuses, in the words of the error tree: `JournalFull` for a full disk, else `JournalError`."""
+    try:
+        yield
+    except OSError as error:
+        raise _explained(error) from None
+
+
+def _explained(error: OSError) -> JournalError:
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return JournalFull(f"the journal's disk is full: {reason}", "free some space; unshipped records are kept")
+    return JournalError(f"the journal's disk failed: {reason}", "see `tron doctor`, and the system's log")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        write_at(descriptor, memoryview(content), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -106,3 +106,29 @@ _MERGES: Mapping[str, Callable[[Mapping[str, Any], Record], Fields]] = {
 }
 NEEDS_PREVIOUS = frozenset({Kind.TRADE_EXIT})
 """Kinds whose fold looks at the document before it."""
+
+
+class Folding:
+    """Documents that records have changed and that no store has yet. `get` reads a document of the store."""
+
+    def __init__(self, get: Callable[[str, str], Document | None]) -> None:
+        self._get = get
+        self.pending: dict[tuple[str, str], Document] = {}
+
+    def add(self, record: Record, epoch: int) -> bool:
+        """Fold one record; returns whether it changed a document. An older record never replaces a newer state."""
+        place = address(record)
+        if place is None:
+            return False
+        known = self.pending.get(place)
+        if known is not None and (known.epoch, known.seq) >= (epoch, record["seq"]):
+            return False
+        if known is None and record["kind"] in NEEDS_PREVIOUS:
+            known = self._get(*place)
+        document = fold(known, record, epoch)
+        assert document is not None
+        self.pending[place] = document
+        return True
+
+    def clear(self) -> None:
+        self.pending.clear()

@@ -15,13 +15,15 @@ import msgspec
 from runner.errors import StoreRejected
 from runner.logging import checkpoint, documents, lines
 from runner.logging.follower import Journals, Patience
-from runner.logging.journal import RunInfo, run_folder
-from runner.logging.reader import Cursor, StreamReader
+from runner.logging.journal import RunInfo
+from runner.logging.reader import Cursor
 from runner.logging.recovery import quarantine
+from runner.logging.source import Sources
 from runner.stores.base import Document, LiveStore
 
 NAME = "live"
 _SLOW = "live_system_status"
+_COMMIT = 500
 
 
 class LiveState(msgspec.Struct, kw_only=True):
@@ -44,25 +46,27 @@ class FirestoreLogger:
 
     name = NAME
 
+    pins = False
+
     def __init__(self, journals: Journals, store: LiveStore, policy: LivePolicy, patience: Patience) -> None:
+        self.patience = patience
         self._journals = journals
         self._store = store
         self._policy = policy
-        self._patience = patience
+        self._sources = Sources(journals)
         self._states: dict[str, LiveState] = {}
-        self._readers: dict[tuple[str, str], StreamReader] = {}
-        self._pending: dict[tuple[str, str], Document] = {}
+        self._folding = documents.Folding(lambda *place: patience.call(lambda: store.get(*place)))
         self._touched: set[str] = set()
         self._shipped: dict[tuple[str, str], Cursor] = {}
         self._since: float | None = None
 
     def step(self, *, drain: bool = False) -> bool:
         over = False
-        present = self._journals.runs()
+        present = self._sources.present()
         self._let_go(present)
         for info in present:
             for stream in documents.STREAMS:
-                over |= bool(self._read(info, stream)) and bool(info.closed)
+                over |= self._read(info, stream) and bool(info.closed)
         if self._touched and (drain or over or self._is_due()):
             self._flush()
             return True
@@ -75,8 +79,7 @@ class FirestoreLogger:
         return self._shipped.get((run, stream), Cursor())
 
     def close(self) -> None:
-        for reader in self._readers.values():
-            reader.close()
+        self._sources.close()
         self._store.close()
 
     def state(self, run: str) -> LiveState:
@@ -89,75 +92,53 @@ class FirestoreLogger:
         """Forget runs that were swept from the journal."""
         kept = {info.run for info in present}
         self._states = {run: state for run, state in self._states.items() if run in kept}
-        for key in [key for key in self._readers if key[0] not in kept]:
-            self._readers.pop(key).close()
+        self._shipped = {key: cursor for key, cursor in self._shipped.items() if key[0] in kept}
+        self._touched &= kept
 
-    def _reader(self, run: str, stream: str) -> StreamReader:
-        if (run, stream) not in self._readers:
-            cursor = self.state(run).streams.get(stream, Cursor())
-            self._readers[run, stream] = StreamReader(run_folder(self._journals.home, run), stream, cursor)
-        return self._readers[run, stream]
-
-    def _read(self, info: RunInfo, stream: str) -> int:
-        """Fold new lines of a stream; returns how many there were."""
-        reader = self._reader(info.run, stream)
-        found = lines.split(reader.read())
-        if not found:
-            return 0
+    def _read(self, info: RunInfo, stream: str) -> bool:
+        """Fold new lines of a stream; returns whether there were any."""
         state = self.state(info.run)
-        for line in found:
-            if lines.is_intact(line):
-                state.folded += self._fold(info, line)
-        following = state.streams.get(stream, Cursor()).next + len(found)
-        state.streams[stream] = Cursor(next=following, segment=reader.segment, position=reader.position)
-        self._touched.add(info.run)
-        return len(found)
-
-    def _fold(self, info: RunInfo, line: bytes) -> bool:
-        record = lines.decode(line)
-        place = documents.address(record)
-        if place is None:
+        before = state.streams.get(stream, Cursor())
+        chunk, cursor = self._patient_read(info, stream, before)
+        if cursor == before:
             return False
-        previous = self._previous(place) if record["kind"] in documents.NEEDS_PREVIOUS else None
-        document = documents.fold(previous, record, info.epoch)
-        assert document is not None
-        self._pending[place] = document
-        if self._since is None:
-            self._since = self._journals.clock.monotonic()
+        for line in lines.split(chunk):
+            if lines.is_intact(line) and self._folding.add(lines.decode(line), info.epoch):
+                state.folded += 1
+                self._since = self._since if self._since is not None else self._journals.clock.monotonic()
+        state.streams[stream] = cursor
+        self._touched.add(info.run)
         return True
 
-    def _previous(self, place: tuple[str, str]) -> Document | None:
-        if place in self._pending:
-            return self._pending[place]
-        return self._patience.call(lambda: self._store.get(*place))
+    def _patient_read(self, info: RunInfo, stream: str, cursor: Cursor) -> tuple[bytes, Cursor]:
+        return self.patience.call(lambda: self._sources.read(info, stream, cursor))
 
     def _is_due(self) -> bool:
         if self._since is None:
             return True
         age = self._journals.clock.monotonic() - self._since
-        prompt = sum(collection != _SLOW for collection, _ in self._pending)
+        prompt = sum(collection != _SLOW for collection, _ in self._folding.pending)
         if prompt:
             return prompt >= self._policy.documents or age >= self._policy.seconds
         return age >= self._policy.heartbeat_seconds
 
     def _flush(self) -> None:
-        batch = list(self._pending.values())
-        self._commit(batch)
+        batch = list(self._folding.pending.values())
+        for start in range(0, len(batch), _COMMIT):
+            self._commit(batch[start : start + _COMMIT])
         for run in self._touched:
             state = self.state(run)
             state.written += sum(document.fields["run"] == run for document in batch)
             checkpoint.save(self._journals.home, run, self.name, state)
             self._shipped.update({(run, stream): cursor for stream, cursor in state.streams.items()})
-        self._pending.clear()
+        self._folding.clear()
         self._touched.clear()
         self._since = None
 
     def _commit(self, batch: Sequence[Document]) -> None:
         """Write a batch; a document that can never be written is found by halving, and set aside."""
-        if not batch:
-            return
         try:
-            self._patience.call(lambda: self._store.commit(batch))
+            self.patience.call(lambda: self._store.commit(batch))
         except StoreRejected as error:
             if len(batch) == 1:
                 self._set_aside(batch[0], error)
@@ -172,3 +153,4 @@ class FirestoreLogger:
         quarantine(
             self._journals.home, run, f"live-{stream}", int(offset), content, f"the live store refused it: {error}"
         )
+        self.patience.refused(error)

@@ -8,6 +8,7 @@ set aside with the reason, and passed by.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -18,14 +19,19 @@ from runner.clock import Clock
 from runner.errors import StoreUnavailable
 from runner.layout import Home
 from runner.logging.journal import RunInfo, run_folder, runs
+from runner.logging.owed import Owed, owed_runs
 from runner.logging.reader import Cursor, StreamReader, segments
 from runner.logging.routes import STREAMS
+from runner.stores.base import Archive
 
 Answer = TypeVar("Answer")
 
 
 class Follower(Protocol):
     name: str
+    pins: bool
+    """Whether the journal must keep what this follower has not shipped."""
+    patience: Patience
 
     def step(self, *, drain: bool = False) -> bool:
         """Ship what is due (everything, when draining); returns whether anything was shipped."""
@@ -51,16 +57,30 @@ class Trouble:
     tries: int
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """A trouble that began, that is over, or (`refused`) a record that was set aside. Each is told once."""
+
+    what: str
+    trouble: Trouble
+
+
 class Patience:
-    """Tries again for ever while a store is unavailable, with backoff and jitter, until `stop` is set."""
+    """Tries again for ever while a store is unavailable, with backoff and jitter, until `stop` is set.
+
+    `on_trouble` is called at every try that fails; `news` holds beginnings and ends, for whoever takes them out.
+    """
 
     def __init__(
         self, name: str, stop: threading.Event, on_trouble: Callable[[Trouble], None], longest: float = 30
     ) -> None:
+        self.news: deque[News] = deque(maxlen=1000)
         self._name = name
         self._stop = stop
         self._on_trouble = on_trouble
         self._longest = longest
+        self._unavailable: Trouble | None = None
+        self._failed: Trouble | None = None
 
     def call(self, action: Callable[[], Answer]) -> Answer:
         """What the action answers. Raises `StoreUnavailable` only when told to stop while the store was unavailable."""
@@ -72,7 +92,28 @@ class Patience:
             before_sleep=self._tell,
             reraise=True,
         )
-        return retrying(action)
+        answer = retrying(action)
+        if self._unavailable:
+            self.news.append(News("over", self._unavailable))
+            self._unavailable = None
+        return answer
+
+    def fail(self, error: Exception) -> None:
+        """A whole step failed, and will be tried again."""
+        tries = self._failed.tries + 1 if self._failed else 1
+        self._failed = self._begin(Trouble(self._name, error, tries))
+
+    def succeed(self) -> None:
+        """A whole step was done."""
+        if self._failed:
+            self.news.append(News("over", self._failed))
+            self._failed = None
+
+    def refused(self, error: Exception) -> None:
+        """A record was set aside, and the follower went on."""
+        trouble = Trouble(self._name, error, 1)
+        self.news.append(News("refused", trouble))
+        self._on_trouble(trouble)
 
     def _wait(self, seconds: float) -> None:
         self._stop.wait(seconds)
@@ -80,18 +121,31 @@ class Patience:
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Exception):
-            self._on_trouble(Trouble(self._name, error, state.attempt_number))
+            self._unavailable = self._begin(Trouble(self._name, error, state.attempt_number))
+
+    def _begin(self, trouble: Trouble) -> Trouble:
+        if trouble.tries == 1:
+            self.news.append(News("began", trouble))
+        self._on_trouble(trouble)
+        return trouble
 
 
 @dataclass(frozen=True, slots=True)
 class Journals:
-    """The runs and streams that a follower looks at."""
+    """The runs and streams that a follower looks at, and the `archive` that keeps what the journal has let go."""
 
     home: Home
     clock: Clock
+    archive: Archive | None = None
 
     def runs(self) -> list[RunInfo]:
         return runs(self.home)
+
+    def owed(self) -> list[Owed]:
+        """Runs that left the journal, and that a follower which does not pin it may still need."""
+        notes = owed_runs(self.home)
+        present = {info.run for info in self.runs()} if notes else set()
+        return [note for note in notes if note.info.run not in present]
 
     def streams(self, run: str) -> Iterator[str]:
         folder = run_folder(self.home, run)

@@ -13,8 +13,10 @@ Layout: a header page of 4096 bytes holding four native 64-bit numbers, then `ca
 | `COPIED`  | bytes that are in segments                                       |
 | `SEGMENT` | first offset of the segment that is written now                  |
 
+The writer stores lines itself (`StreamWriter.store`), because nothing may come between the bytes and their count.
+
 Recovery trusts none of these numbers: it looks for every intact line in the ring (`intact_lines`), because after a loss
-of power pages may be older than the header, or newer.
+of power pages may be older than the header, or newer. The format's version that counts is that of `run.json`.
 """
 
 from __future__ import annotations
@@ -23,9 +25,8 @@ import mmap
 import os
 from pathlib import Path
 
-from runner.errors import JournalError
 from runner.logging import lines
-from runner.logging.disk import allocate
+from runner.logging.disk import allocate, failures_as_journal_errors
 
 HEADER = 4096
 MAGIC_V1 = 0x54524F4E_00000001
@@ -36,28 +37,20 @@ class Front:
     """The writer's side of a front map."""
 
     def __init__(self, path: Path, capacity: int) -> None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             allocate(descriptor, HEADER + capacity)
             self.ring = mmap.mmap(descriptor, HEADER + capacity)
+            _fault_in(self.ring)
+        except BaseException:
+            path.unlink()
+            raise
         finally:
             os.close(descriptor)
-        _fault_in(self.ring)
         self.header = memoryview(self.ring)[:HEADER].cast("Q")
         self.header[MAGIC] = MAGIC_V1
         self.capacity = capacity
-
-    def store(self, position: int, line: bytes) -> None:
-        """Put a line at a stream position; the caller has made sure that there is room."""
-        start = position % self.capacity
-        end = start + len(line)
-        if end <= self.capacity:
-            self.ring[HEADER + start : HEADER + end] = line
-        else:
-            kept = self.capacity - start
-            self.ring[HEADER + start :] = line[:kept]
-            self.ring[HEADER : HEADER + end - self.capacity] = line[kept:]
-        self.header[WRITTEN] = position + len(line)
+        self.end = HEADER + capacity
 
     def slices(self, start: int, end: int) -> list[memoryview]:
         """The bytes between two stream positions: one view, or two where they wrap. Release them before `close`."""
@@ -66,6 +59,11 @@ class Front:
         if first + length <= self.capacity:
             return [view[HEADER + first : HEADER + first + length]]
         return [view[HEADER + first :], view[HEADER : HEADER + first + length - self.capacity]]
+
+    def sync(self) -> None:
+        """Wait until every byte of the front is on disk. Raises `JournalError`."""
+        with failures_as_journal_errors():
+            self.ring.flush()
 
     def close(self) -> None:
         self.header.release()
@@ -107,9 +105,6 @@ def intact_lines(path: Path, run: str, stream: str) -> dict[int, bytes]:
     content = path.read_bytes()
     if len(content) <= HEADER:
         return {}
-    magic = int.from_bytes(content[:8], "little")
-    if magic not in (0, MAGIC_V1):
-        raise JournalError(f"{path} was written by a newer version", "use the version that wrote it to recover")
     ring = content[HEADER:]
     prefix = lines.id_prefix(run, stream)
     found: dict[int, bytes] = {}

@@ -49,6 +49,12 @@ class Head:
             self.feed(b"".join(pending[:taken]))
             pending, first = pending[taken:], first + taken
 
+    def copy(self) -> Head:
+        """A head that goes on from here without changing this one."""
+        copied = object.__new__(Head)
+        copied.chain, copied._block, copied._empty = self.chain, self._block.copy(), self._empty
+        return copied
+
     def hexdigest(self) -> str:
         return (self.chain if self._empty else self._folded()).hex()
 

@@ -32,223 +32,53 @@ delete the front; mark the run closed. Every step can be repeated. What does not
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from runner.clock import Clock
-from runner.errors import JournalError, JournalFull
+from runner.errors import JournalError
 from runner.layout import Home
 from runner.logging import disk, lines
-from runner.logging.front import COPIED, SEGMENT, Front
-from runner.logging.heads import BLOCK, Head
-from runner.settings import GIB, MIB
+from runner.logging.quota import Admission, Quota, Tally, default_quota
+from runner.logging.run_info import (
+    FORMAT,
+    RunInfo,
+    front_path,
+    is_alive,
+    is_requested,
+    read_info,
+    request_path,
+    run_folder,
+    runs,
+    segment_path,
+    write_info,
+)
+from runner.logging.stream_writer import StreamWriter
 from runner.settings import Journal as Limits
 
-FORMAT = 1
+__all__ = [
+    "FORMAT",
+    "Admission",
+    "Journal",
+    "RunInfo",
+    "default_quota",
+    "is_alive",
+    "is_requested",
+    "read_info",
+    "request_path",
+    "run_folder",
+    "runs",
+    "segment_path",
+    "write_info",
+]
+
 COPY_AT = 128 * 1024
-RESERVE = MIB
-_AHEAD = 4
 _TICK, _IDLE_TICK = 0.005, 0.05
-
-
-class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `run.json`. `closed` is "" while the run is open, then "close" or "recovery"."""
-
-    format: int
-    run: str
-    bot: str
-    bot_type: str
-    session_id: str
-    environment: str
-    epoch: int
-    pid: int
-    started: str
-    closed: str = ""
-    records: int = 0
-
-
-def run_folder(home: Home, run: str) -> Path:
-    return home.journal / run
-
-
-def segment_path(folder: Path, stream: str, first: int) -> Path:
-    return folder / stream / f"{first:020d}.ndjson"
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """How a kind is treated when the journal is full."""
-
-    critical: bool = False
-    droppable: bool = False
-    reserved: bool = False
-
-
-class StreamWriter:
-    """One stream of a run: a front, the segment behind it, and the head over what was copied."""
-
-    def __init__(self, folder: Path, run: str, name: str, limits: Limits, on_full: Callable[[], None]) -> None:
-        self.name = name
-        self.prefix = lines.id_prefix(run, name)
-        self.written = 0
-        self.copied = 0
-        self.next_offset = 0
-        self.full = False
-        self.block_starts: deque[int] = deque()
-        self._copy_lock = threading.Lock()
-        self._on_full = on_full
-        self._limits = limits
-        self._folder = folder
-        self._head = Head(run, name)
-        self._synced = 0
-        self._retired: list[int] = []
-        (folder / name).mkdir(mode=0o700)
-        self.front = Front(folder / f"{name}.front", limits.front_bytes)
-        self._open_segment(0)
-
-    def store(self, line: bytes) -> None:
-        """Accept a line; the caller holds the run's lock and has made room."""
-        if not self.next_offset % BLOCK and self.next_offset:
-            self.block_starts.append(self.written)
-        self.front.store(self.written, line)
-        self.next_offset += 1
-        self.written += len(line)
-
-    def lacks_room(self, size: int) -> bool:
-        return self.written + size - self.copied > self.front.capacity
-
-    def copy(self, *, wait: bool = True) -> None:
-        """Copy what is new to the segment. Without `wait`, leave it to whoever is copying already."""
-        if not self._copy_lock.acquire(blocking=wait):
-            return
-        try:
-            self._copy_new()
-        finally:
-            self._copy_lock.release()
-
-    def sync(self) -> None:
-        """Copy, then wait until everything copied is on disk."""
-        with self._copy_lock:
-            self._copy_new()
-            for descriptor in self._take_retired():
-                _sync_and_close(descriptor)
-            if self._synced < self.copied:
-                disk.sync_data(self._segment)
-                self._synced = self.copied
-
-    def sync_retired(self) -> None:
-        """Sync the segments that rotation left behind; they are no longer written."""
-        for descriptor in self._take_retired():
-            _sync_and_close(descriptor)
-
-    def retry_reserve(self) -> None:
-        with self._copy_lock:
-            self._reserve()
-
-    def head(self) -> str:
-        """The head hash over everything stored so far."""
-        with self._copy_lock:
-            self._copy_new()
-            return self._head.hexdigest()
-
-    def close(self, *, keep_front: bool = False) -> None:
-        """Copy, sync and let go; the front file is deleted because its bytes are in the segment."""
-        self.sync()
-        os.ftruncate(self._segment, self._size)
-        self.release()
-        if not keep_front:
-            (self._folder / f"{self.name}.front").unlink()
-
-    def release(self) -> None:
-        """Close descriptors and maps without writing anything: for a forked child."""
-        os.close(self._segment)
-        with contextlib.suppress(BufferError):
-            self.front.close()
-
-    def _copy_new(self) -> None:
-        start, end = self.copied, self.written
-        if start == end:
-            return
-        if self._is_due():
-            self._rotate(start)
-        for view in self.front.slices(start, end):
-            _write_all(self._segment, view, self._size)
-            self._size += len(view)
-            view.release()
-        self._hash(start, end)
-        self.copied = end
-        self.front.header[COPIED] = end
-        self._reserve()
-
-    def _hash(self, start: int, end: int) -> None:
-        while self.block_starts and self.block_starts[0] < end:
-            boundary = self.block_starts.popleft()
-            self._feed(start, boundary)
-            self._head.end_block()
-            start = boundary
-        self._feed(start, end)
-
-    def _feed(self, start: int, end: int) -> None:
-        for view in self.front.slices(start, end) if end > start else ():
-            self._head.feed(view)
-            view.release()
-
-    def _is_due(self) -> bool:
-        if self.full or not self._size:
-            return False
-        age = time.monotonic() - self._opened
-        return self._size >= self._limits.segment_bytes or age >= self._limits.segment_hours * 3600
-
-    def _rotate(self, start: int) -> None:
-        first = b"".join(
-            bytes(view) for view in self.front.slices(start, start + len(self.prefix) + lines.OFFSET_DIGITS)
-        )
-        retired, size = self._segment, self._size
-        try:
-            self._open_segment(lines.offset_of(first, self.prefix))
-        except JournalFull:
-            return
-        os.ftruncate(retired, size)
-        self._retired.append(retired)
-
-    def _open_segment(self, first: int) -> None:
-        path = segment_path(self._folder, self.name, first)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            disk.reserve(descriptor, 0, _AHEAD * self.front.capacity)
-            disk.sync_folder(path.parent)
-        except BaseException:
-            os.close(descriptor)
-            path.unlink()
-            raise
-        self._segment, self._size, self._reserved = descriptor, 0, _AHEAD * self.front.capacity
-        self._opened = time.monotonic()
-        self.front.header[SEGMENT] = first
-
-    def _reserve(self) -> None:
-        """Keep room behind the segment for twice the ring: for its content, and for what must never be refused."""
-        if self._reserved - self._size >= 2 * self.front.capacity:
-            self.full = False
-            return
-        try:
-            disk.reserve(self._segment, self._size, _AHEAD * self.front.capacity)
-        except JournalFull:
-            self.full = True
-            self._on_full()
-            return
-        self._reserved = self._size + _AHEAD * self.front.capacity
-        self.full = False
-
-    def _take_retired(self) -> list[int]:
-        taken, self._retired = self._retired, []
-        return taken
+_SECONDS_TO_STOP = 2.0
 
 
 class Journal:
@@ -256,43 +86,47 @@ class Journal:
 
     def __init__(self, home: Home, info: RunInfo, limits: Limits, clock: Clock) -> None:
         self.info = info
-        self.seq = 0
         self.folder = run_folder(home, info.run)
         self.dropped: dict[str, int] = {}
-        self._home = home
-        self._limits = limits
-        self._clock = clock
+        self.on_idle: Callable[[], None] = lambda: None
+        self._home, self._limits, self._clock = home, limits, clock
         self._lock = threading.RLock()
         self._streams: dict[str, StreamWriter] = {}
-        self._stored = 0
-        self._budget = 1 << 62
+        self._opening: set[str] = set()
+        self._tally = Tally()
         self._second, self._second_text = -1, b""
         self._stop = threading.Event()
-        self.on_idle: Callable[[], None] = lambda: None
         self._open()
-        self._measure_quota()
+        self._quota = Quota(home, limits.quota, self._tally)
         self._copier = threading.Thread(target=self._copy_forever, name=f"journal-{info.bot}", daemon=True)
         self._copier.start()
+
+    @property
+    def seq(self) -> int:
+        """The `seq` of the next record: how many were accepted."""
+        return self._tally.seq
 
     def append(self, stream: str, body: bytes, admission: Admission) -> bytes:
         """Accept one record and return its line.
 
-        `body` is what follows the time: `,"kind":...,"data":{...}`. Raises `JournalFull` before an offset is taken.
+        `body` is what follows the time: `,"kind":...,"data":{...}`. Raises `JournalFull` before an offset is taken,
+        and `JournalError` when the journal was closed.
         """
-        if self._stored > self._budget:
-            self._admit(admission)
+        tally = self._tally
+        if tally.stored > self._quota.budget:
+            self._quota.admit(admission)
         with self._lock:
             writer = self._streams.get(stream) or self._open_stream(stream)
-            line = lines.seal(
-                b'%s%012d","seq":%d,"ts":"%sZ"%s'
-                % (writer.prefix, writer.next_offset, self.seq, self._timestamp(), body)
-            )
-            size = len(line)
-            if writer.lacks_room(size):
-                writer.copy()
-            writer.store(line)
-            self.seq += 1
-            self._stored += size
+            accepted = False
+            while not accepted:
+                self._check_open()
+                seq = tally.seq
+                line = lines.seal(
+                    b'%s%012d","seq":%d,"ts":"%sZ"%s'
+                    % (writer.prefix, writer.next_offset, seq, self._timestamp(), body)
+                )
+                writer.make_room(len(line))
+                accepted = writer.store(line, tally, seq)
         if writer.written - writer.copied >= COPY_AT:
             self._copy_ahead(writer)
         return line
@@ -319,23 +153,38 @@ class Journal:
     @property
     def buffered(self) -> dict[str, int]:
         """Bytes of each stream that are in its front only."""
-        return {name: writer.written - writer.copied for name, writer in self._streams.items()}
+        return {name: writer.written - writer.copied for name, writer in list(self._streams.items())}
 
     def offsets(self) -> dict[str, int]:
         """The next offset of every stream."""
-        return {name: writer.next_offset for name, writer in self._streams.items()}
+        return {name: writer.next_offset for name, writer in list(self._streams.items())}
 
     def close(self) -> None:
-        """Everything to disk, then mark the run closed and free its lock."""
-        self._stop.set()
-        self._copier.join()
-        with self._lock:
+        """Everything to disk, then mark the run closed and free its lock.
+
+        Raises `JournalError` when the disk does not take it; then the run is left (see `leave`).
+        """
+        self._end()
+        try:
             for writer in self._streams.values():
-                writer.close(keep_front=True)
+                writer.close()
             write_info(self.folder, msgspec.structs.replace(self.info, closed="close", records=self.seq))
             for name in self._streams:
-                (self.folder / f"{name}.front").unlink()
+                front_path(self.folder, name).unlink()
+        finally:
             self._file_lock.release()
+
+    def leave(self) -> None:
+        """End as a dead process would: what was accepted is safe in fronts and segments, and recovery ends the run."""
+        self._end()
+        self._file_lock.release()
+
+    def _end(self) -> None:
+        """Accept nothing more, and stop copying."""
+        self._stop.set()
+        self._copier.join(_SECONDS_TO_STOP)
+        with self._lock:
+            self._tally.ended = True
 
     def abandon(self) -> None:
         """Close what a forked child inherited. The parent's run goes on untouched."""
@@ -350,25 +199,45 @@ class Journal:
             self._file_lock.acquire()
             write_info(self.folder, self.info)
             disk.sync_folder(self.folder.parent)
-        except OSError as error:
+        except (OSError, JournalError) as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise JournalError(
-                f"the journal cannot be opened in {self.folder}: {error.strerror or error}",
+                f"the journal cannot be opened in {self.folder}: {getattr(error, 'strerror', None) or error}",
                 "free some space or choose another folder with TRON_HOME",
             ) from None
 
     def _open_stream(self, name: str) -> StreamWriter:
-        writer = StreamWriter(self.folder, self.info.run, name, self._limits, self._refuse)
-        disk.sync_folder(self.folder)
-        self._streams[name] = writer
+        """A stream is opened by its first record. When that fails, a later record may try again.
+
+        Only a signal handler can find it half open, and is refused.
+        """
+        self._check_open()
+        if name in self._opening:
+            raise JournalError(f"the stream {name} is just being opened", "log less in signal handlers")
+        self._opening.add(name)
+        try:
+            with disk.failures_as_journal_errors():
+                writer = StreamWriter(self.folder, self.info.run, name, self._limits, self._clock, self._notice_space)
+                disk.sync_folder(self.folder)
+            self._streams[name] = writer
+        finally:
+            self._opening.discard(name)
         return writer
+
+    def _check_open(self) -> None:
+        if self._tally.ended:
+            raise JournalError("the logger is closed", "open a new one: each is a run of its own")
 
     def _copy_ahead(self, writer: StreamWriter) -> None:
         """A busy caller copies for itself. The record is safe already: a failure concerns the next one."""
         with contextlib.suppress(JournalError):
             writer.copy(wait=False)
 
-    def _refuse(self) -> None:
-        self._budget = -1
+    def _notice_space(self, full: bool) -> None:
+        if full:
+            self._quota.close_for_disk()
+        elif not any(writer.full for writer in list(self._streams.values())):
+            self._quota.open_for_disk()
 
     def _timestamp(self) -> bytes:
         nanoseconds = self._clock.time_ns()
@@ -378,100 +247,34 @@ class Journal:
             self._second = second
         return b"%s%06d" % (self._second_text, fraction // 1000)
 
-    def _admit(self, admission: Admission) -> None:
-        """Decide about a record that finds the journal full."""
-        if admission.reserved and (self._budget < 0 or self._stored <= self._budget + RESERVE):
-            return
-        deadline = time.monotonic() + (0.0 if admission.critical else 0.05)
-        while time.monotonic() < deadline:
-            time.sleep(0.005)
-            self._measure_quota()
-            if self._stored <= self._budget:
-                return
-        raise JournalFull(
-            f"the journal in {self._home.journal} is full",
-            "see `tron doctor`: is the shipper running, is the archive reachable?",
-        )
-
-    def _measure_quota(self) -> None:
-        used = sum(entry.stat().st_size for entry in self._home.journal.glob("*/*/*.ndjson"))
-        quota = self._limits.quota or default_quota(self._home)
-        full = any(writer.full for writer in self._streams.values())
-        self._budget = -1 if full else self._stored + quota - used
-
     def _copy_forever(self) -> None:
         busy_until, measured = 0.0, time.monotonic()
         while not self._stop.wait(_TICK if time.monotonic() < busy_until else _IDLE_TICK):
             now = time.monotonic()
-            for writer in list(self._streams.values()):
-                if writer.written > writer.copied:
-                    self._copy_ahead(writer)
-                    busy_until = now + 0.2
-                writer.sync_retired()
+            if self._copy_all():
+                busy_until = now + 0.2
             if now - measured >= 1.0:
                 measured = now
                 self._keep_house()
 
+    def _copy_all(self) -> bool:
+        """Copy what is new in every stream; returns whether there was anything.
+
+        What fails here stays in the front, is tried again, and is met by the next caller who needs the room.
+        """
+        waiting = [writer for writer in list(self._streams.values()) if writer.written > writer.copied]
+        for writer in waiting:
+            self._copy_ahead(writer)
+        for writer in list(self._streams.values()):
+            with contextlib.suppress(JournalError):
+                writer.sync_retired()
+        return bool(waiting)
+
     def _keep_house(self) -> None:
+        """What finds no space now is done a second later."""
         for writer in list(self._streams.values()):
             if writer.full:
                 writer.retry_reserve()
-        self._measure_quota()
-        self.on_idle()
-
-
-def default_quota(home: Home) -> int:
-    """The smaller of 1 GiB and a tenth of the free disk."""
-    free = os.statvfs(home.path)
-    return min(GIB, free.f_bavail * free.f_frsize // 10)
-
-
-def write_info(folder: Path, info: RunInfo) -> None:
-    disk.replace(folder / "run.json", msgspec.json.encode(info))
-
-
-def read_info(folder: Path) -> RunInfo | None:
-    """What `run.json` says, or None for a folder that is no run (yet)."""
-    try:
-        info = msgspec.json.decode((folder / "run.json").read_bytes(), type=RunInfo)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except msgspec.MsgspecError as error:
-        raise JournalError(f"{folder / 'run.json'} is damaged: {error}", "restore it from a backup") from None
-    if info.format > FORMAT:
-        raise JournalError(f"{folder} has format {info.format}, this version reads {FORMAT}", "use a newer version")
-    return info
-
-
-def runs(home: Home) -> list[RunInfo]:
-    """Every run in the journal, oldest first."""
-    found = (read_info(folder) for folder in sorted(home.journal.iterdir())) if home.journal.exists() else ()
-    return [info for info in found if info is not None]
-
-
-def request_path(home: Home, run: str) -> Path:
-    """While this file exists, the archive follower ships the run without waiting for a full batch."""
-    return run_folder(home, run) / "ship"
-
-
-def is_requested(home: Home, run: str) -> bool:
-    return request_path(home, run).exists()
-
-
-def is_alive(home: Home, run: str) -> bool:
-    """Whether a living process still writes this run."""
-    return disk.is_locked(run_folder(home, run) / "lock")
-
-
-def _write_all(descriptor: int, view: memoryview, position: int) -> None:
-    done = 0
-    try:
-        while done < len(view):
-            done += os.pwrite(descriptor, view[done:] if done else view, position + done)
-    except OSError as error:
-        raise JournalError(f"the journal cannot be written: {error.strerror}", "see `tron doctor`") from None
-
-
-def _sync_and_close(descriptor: int) -> None:
-    disk.sync_data(descriptor)
-    os.close(descriptor)
+        self._quota.measure()
+        with contextlib.suppress(JournalError):
+            self.on_idle()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from numbers import Integral, Rational, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -21,14 +22,15 @@ from runner.errors import ConfigError, RecordInvalid
 from runner.logging.lines import timestamp
 from runner.logging.log_types import Id, Number, Symbol, Text
 from runner.logging.redaction import Redactor
-from runner.logging.repair import Repair
+from runner.logging.repair import Repair, encode_json, shown
 from runner.market.instruments import check_symbol
 
 Convert = Callable[[Any, Repair, str], Any]
 
-encode_json = msgspec.json.Encoder().encode
 _ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 _LABEL = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,200}")
+_MOST_DIGITS = 400
+_MOST_BITS = 1024
 
 
 def encode(payload: msgspec.Struct, redactor: Redactor) -> bytes:
@@ -41,17 +43,39 @@ def encode(payload: msgspec.Struct, redactor: Redactor) -> bytes:
 
 
 def number(value: Any, repair: Repair, name: str) -> str:
-    """A finite number as a string that loses nothing."""
-    kind = type(value)
-    if kind is Decimal:
-        if value.is_finite():
-            return str(value)
-    elif kind is float:
-        if math.isfinite(value):
-            return repr(value)
-    elif kind is int:
-        return str(value)
-    raise RecordInvalid(f"{name} is {value!r}, not a finite number", "give a Decimal, an int or a finite float")
+    """A finite number as a string that loses nothing, without an exponent."""
+    exact = value if type(value) in (Decimal, int, float) else _as_number(value)
+    if type(exact) is int and exact.bit_length() <= _MOST_BITS:
+        return str(exact)
+    if type(exact) is float and math.isfinite(exact):
+        return plain(Decimal(repr(exact)))
+    if type(exact) is Decimal and exact.is_finite() and abs(exact.adjusted()) <= _MOST_DIGITS:
+        text = plain(exact)
+        if len(text) <= 2 * _MOST_DIGITS:
+            return text
+    raise RecordInvalid(
+        f"{name} is {_shortened(value)}, not a finite number", "give a Decimal, an int or a finite float"
+    )
+
+
+def plain(value: Decimal) -> str:
+    """A finite Decimal as people write it: all its digits, and no exponent."""
+    text = str(value)
+    return format(value, "f") if "E" in text else text
+
+
+def _as_number(value: Any) -> Decimal | int | float | None:
+    """Subclasses, and numbers of other libraries, as the plain type that holds exactly the same; None for no number."""
+    try:
+        if isinstance(value, Decimal):
+            return Decimal(value)
+        if isinstance(value, Integral):
+            return None if isinstance(value, bool) else int(value)
+        if isinstance(value, Real) and not isinstance(value, Rational):
+            return float(value)
+    except Exception:  # whatever a foreign type raises when it is asked for its value, it is no number
+        return None
+    return None
 
 
 def identifier(value: Any, repair: Repair, name: str) -> str:
@@ -59,22 +83,27 @@ def identifier(value: Any, repair: Repair, name: str) -> str:
         raise RecordInvalid(
             f"{name} is {_shortened(value)}, not an id", "ids have 1-128 characters, no control characters and no '..'"
         )
-    return value
+    return repair.redactor.clean(value)
 
 
 def symbol(value: Any, repair: Repair, name: str) -> str:
     try:
-        return check_symbol(value)
-    except (ConfigError, TypeError):
-        raise RecordInvalid(
-            f"{name} is {_shortened(value)}, not a symbol", "symbols are 1-20 characters of A-Z 0-9 . _ / -"
-        ) from None
+        if isinstance(value, str):
+            return repair.redactor.clean(check_symbol(str.__str__(value)))
+    except ConfigError:
+        pass
+    raise RecordInvalid(
+        f"{name} is {_shortened(value)}, not a symbol", "symbols are 1-20 characters of A-Z 0-9 . _ / -"
+    )
 
 
 def moment(value: Any, repair: Repair, name: str) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise RecordInvalid(f"{name} is {_shortened(value)}, not an aware datetime", "use datetime(..., tzinfo=UTC)")
-    return timestamp(value)
+    try:
+        return timestamp(value)
+    except (OverflowError, ValueError):
+        raise RecordInvalid(f"{name} is {_shortened(value)}, which is no time in UTC", "years are 1 to 9999") from None
 
 
 def _day(value: Any, repair: Repair, name: str) -> str:
@@ -83,30 +112,32 @@ def _day(value: Any, repair: Repair, name: str) -> str:
     return value.isoformat()
 
 
-def _label(value: Any, repair: Repair, name: str) -> str:
+def label(value: Any, repair: Repair, name: str) -> str:
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
         raise RecordInvalid(
             f"{name} is {_shortened(value)}, not a label", "labels have at most 200 printable characters"
         )
-    return str(value)
+    return repair.redactor.clean(str.__str__(value))
 
 
 def _text(value: Any, repair: Repair, name: str) -> str:
-    if not isinstance(value, str):
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not a text", "give a string")
-    return repair.text(str(value), name)
+    return repair.any_text(value, name)
 
 
 def _integer(value: Any, repair: Repair, name: str) -> int:
-    if type(value) is not int or not -(1 << 63) <= value < 1 << 63:
+    exact = _as_number(value)
+    if type(exact) is not int or not -(1 << 63) <= exact < 1 << 63:
         raise RecordInvalid(f"{name} is {_shortened(value)}, not an integer", "give an int of at most 64 bits")
-    return value
+    return exact
 
 
 def _real(value: Any, repair: Repair, name: str) -> float:
-    if type(value) not in (float, int) or not math.isfinite(value):
+    exact = _as_number(value)
+    if type(exact) is int and exact.bit_length() <= _MOST_BITS - 1:
+        return float(exact)
+    if type(exact) is not float or not math.isfinite(exact):
         raise RecordInvalid(f"{name} is {_shortened(value)}, not a finite number", "give a finite float")
-    return float(value)
+    return exact
 
 
 def _flag(value: Any, repair: Repair, name: str) -> bool:
@@ -116,15 +147,11 @@ def _flag(value: Any, repair: Repair, name: str) -> bool:
 
 
 def _free_mapping(value: Any, repair: Repair, name: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not a mapping", "give a dictionary")
-    return repair.value(value, name)
+    return repair.mapping(value, name)
 
 
 def _free_list(value: Any, repair: Repair, name: str) -> Any:
-    if not isinstance(value, list | tuple):
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not a list", "give a list")
-    return repair.value(value, name)
+    return repair.sequence(value, name)
 
 
 _SIMPLE: Mapping[Any, Convert] = {
@@ -132,7 +159,7 @@ _SIMPLE: Mapping[Any, Convert] = {
     Symbol: symbol,
     Text: _text,
     Decimal: number,
-    str: _label,
+    str: label,
     datetime: moment,
     date: _day,
     int: _integer,
@@ -174,13 +201,13 @@ def _optional(convert: Convert) -> Convert:
 
 def _choice(allowed: tuple[str, ...]) -> Convert:
     def choose(value: Any, repair: Repair, name: str) -> str:
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             raise RecordInvalid(f"{name} is {_shortened(value)}", f"use one of {', '.join(allowed)}")
-        return str(value)
+        return str.__str__(value)
 
     return choose
 
 
 def _shortened(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
+    text = shown(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -7,9 +7,11 @@ import msgspec
 from runner.errors import StoreRejected
 from runner.logging import checkpoint, lines
 from runner.logging.follower import Journals, Patience
-from runner.logging.journal import RunInfo, run_folder
-from runner.logging.reader import Cursor, StreamReader
+from runner.logging.journal import RunInfo
+from runner.logging.reader import Cursor
 from runner.logging.recovery import quarantine
+from runner.logging.routes import STREAMS
+from runner.logging.source import Sources
 from runner.stores.base import Message, Stream
 
 NAME = "stream"
@@ -24,21 +26,25 @@ class PubSubLogger:
 
     name = NAME
 
+    pins = False
+
     def __init__(self, journals: Journals, stream: Stream, patience: Patience) -> None:
+        self.patience = patience
         self._journals = journals
         self._stream = stream
-        self._patience = patience
+        self._sources = Sources(journals)
         self._states: dict[str, StreamingState] = {}
-        self._readers: dict[tuple[str, str], StreamReader] = {}
+        self._shipped: dict[tuple[str, str], Cursor] = {}
 
     def step(self, *, drain: bool = False) -> bool:
         shipped = False
-        present = self._journals.runs()
+        present = self._sources.present()
         self._let_go(present)
         for info in present:
-            fresh = [self._ship(info, stream) for stream in self._journals.streams(info.run)]
-            if any(fresh):
-                checkpoint.save(self._journals.home, info.run, self.name, self.state(info.run))
+            if any([self._ship(info, stream) for stream in STREAMS]):
+                state = self.state(info.run)
+                checkpoint.save(self._journals.home, info.run, self.name, state)
+                self._shipped.update({(info.run, stream): cursor for stream, cursor in state.streams.items()})
                 shipped = True
         return shipped
 
@@ -46,48 +52,41 @@ class PubSubLogger:
         return True
 
     def shipped(self, run: str, stream: str) -> Cursor:
-        return self.state(run).streams.get(stream, Cursor())
+        return self._shipped.get((run, stream), Cursor())
 
     def close(self) -> None:
-        for reader in self._readers.values():
-            reader.close()
+        self._sources.close()
         self._stream.close()
 
     def state(self, run: str) -> StreamingState:
         if run not in self._states:
             self._states[run] = checkpoint.load(self._journals.home, run, self.name, StreamingState)
+            self._shipped.update({(run, stream): cursor for stream, cursor in self._states[run].streams.items()})
         return self._states[run]
 
     def _let_go(self, present: list[RunInfo]) -> None:
         """Forget runs that were swept from the journal."""
         kept = {info.run for info in present}
         self._states = {run: state for run, state in self._states.items() if run in kept}
-        for key in [key for key in self._readers if key[0] not in kept]:
-            self._readers.pop(key).close()
-
-    def _reader(self, run: str, stream: str) -> StreamReader:
-        if (run, stream) not in self._readers:
-            cursor = self.state(run).streams.get(stream, Cursor())
-            self._readers[run, stream] = StreamReader(run_folder(self._journals.home, run), stream, cursor)
-        return self._readers[run, stream]
+        self._shipped = {key: cursor for key, cursor in self._shipped.items() if key[0] in kept}
 
     def _ship(self, info: RunInfo, stream: str) -> bool:
-        reader = self._reader(info.run, stream)
-        found = lines.split(reader.read())
-        if not found:
+        before = self.state(info.run).streams.get(stream, Cursor())
+        chunk, cursor = self.patience.call(lambda: self._sources.read(info, stream, before))
+        if cursor == before:
             return False
-        key = f"{info.bot}:{stream}"
         attributes = {"run": info.run, "bot": info.bot, "stream": stream}
-        self._publish([Message(key, line[:-1], attributes) for line in found if lines.is_intact(line)])
-        following = self.state(info.run).streams.get(stream, Cursor()).next + len(found)
-        cursor = Cursor(next=following, segment=reader.segment, position=reader.position)
+        found = (line for line in lines.split(chunk) if lines.is_intact(line))
+        self._publish([Message(f"{info.bot}:{stream}", line[:-1], attributes) for line in found])
         self.state(info.run).streams[stream] = cursor
         return True
 
     def _publish(self, messages: list[Message]) -> None:
         """Publish in order; a message that can never be published is found by halving, and set aside."""
+        if not messages:
+            return
         try:
-            self._patience.call(lambda: self._stream.publish(messages))
+            self.patience.call(lambda: self._stream.publish(messages))
         except StoreRejected as error:
             if len(messages) == 1:
                 self._set_aside(messages[0], error)
@@ -100,3 +99,4 @@ class PubSubLogger:
         run, stream, offset = lines.decode(message.body)["id"].split(":")
         reason = f"the stream refused it: {error}"
         quarantine(self._journals.home, run, f"stream-{stream}", int(offset), message.body + b"\n", reason)
+        self.patience.refused(error)

@@ -91,7 +91,10 @@ class StreamReader:
 
 
 class Tail:
-    """New lines of every run and stream, old to new. With `from_start`, what the journal still holds comes first."""
+    """New lines of every run and stream, old to new. With `from_start`, what the journal still holds comes first.
+
+    Damaged lines are left out here: the archive's follower sets them aside and reports them.
+    """
 
     def __init__(self, home: Home, *, from_start: bool = False) -> None:
         self._home = home
@@ -106,8 +109,9 @@ class Tail:
         while True:
             self._find()
             found = [line for reader in self._readers.values() for line in lines.split(reader.read())]
-            if found:
-                return sorted(found, key=_age)
+            intact = [line for line in found if lines.is_intact(line)]
+            if intact:
+                return sorted(intact, key=_age)
             if time.monotonic() >= deadline:
                 return []
             time.sleep(_POLL)
@@ -137,12 +141,14 @@ class Tail:
 
 
 def _last_line_end(path: Path) -> int:
-    """Where the last whole line of a segment ends."""
-    size = _size(path)
-    with path.open("rb") as file:
-        start = max(0, size - lines.MAX_LINE)
-        file.seek(start)
-        return start + file.read(size - start).rfind(b"\n") + 1
+    """Where the last whole line of a segment ends; 0 when it was deleted meanwhile."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - lines.MAX_LINE)
+            file.seek(start)
+            return start + file.read().rfind(b"\n") + 1
+    except FileNotFoundError:
+        return 0
 
 
 def _age(line: bytes) -> tuple[str, int]:

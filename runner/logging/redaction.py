@@ -1,13 +1,16 @@
 """Secrets stay out of the journal: by the name of a key, and by registered value.
 
 Keys are looked at wherever a record is free (context, indicators, bound values). Registered values are looked for in
-every byte of a record, which covers typed fields, exception texts and their causes.
+every text of a record: typed labels and ids, messages, exceptions and their causes, and the keys themselves. Numbers
+and times are not searched, because they must stay what they are.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -15,17 +18,19 @@ from runner.errors import ConfigError
 
 REDACTED = "[redacted]"
 SHORTEST = 6
+_MOST_KEYS, _LONGEST_KEPT = 10_000, 200
 
 _SECRET_KEY = re.compile(
     r"pass(word|wd|phrase)|secret|api[_-]?key|authorization|private[_-]?key|credential"
     r"|(^|[_.\- ])(token|cookie|pin)s?$",
     re.IGNORECASE,
 )
+_WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def is_secret_key(key: str) -> bool:
     """Whether a key's name says that its value is a secret: `api_key`, `password`, `accessToken`, `PRIVATE-KEY`, ..."""
-    return _SECRET_KEY.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)) is not None
+    return _SECRET_KEY.search(_WORD_STARTS.sub("_", key)) is not None
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[str]:
@@ -34,36 +39,61 @@ def secrets_of(environ: Mapping[str, str]) -> list[str]:
 
 
 class Redactor:
-    """Knows secret keys (the usual ones and `keys`) and secret values. Immutable but for its memory of keys."""
+    """Knows secret keys (the usual ones and `keys`) and secret values. Immutable but for its memory of keys.
+
+    `needles` are the forms in which a secret can stand in a text.
+    """
 
     def __init__(self, keys: Iterable[str] = (), values: Iterable[str] = ()) -> None:
         self._extra = frozenset(key.lower() for key in keys)
         self._seen: dict[str, bool] = {}
-        self.needles = tuple(sorted({form for value in values for form in _forms(value)}, key=len, reverse=True))
+        forms = {form for value in values for form in _forms(value)}
+        self.needles = tuple(sorted(forms, key=len, reverse=True))
+        self._encoded_needles = tuple(msgspec.json.encode(needle)[1:-1].decode() for needle in self.needles)
 
     def hides(self, key: str) -> bool:
         """Whether the value under a key must not be written."""
         known = self._seen.get(key)
         if known is None:
             known = key.lower() in self._extra or is_secret_key(key)
-            if len(self._seen) < 10_000:
+            if len(self._seen) < _MOST_KEYS and len(key) <= _LONGEST_KEPT:
                 self._seen[key] = known
         return known
 
-    def clean(self, encoded: bytes) -> bytes:
-        """Encoded JSON without registered values."""
+    def clean(self, text: str) -> str:
+        """A text without registered values."""
         for needle in self.needles:
-            if needle in encoded:
-                encoded = encoded.replace(needle, REDACTED.encode())
-        return encoded
+            if needle in text:
+                text = text.replace(needle, REDACTED)
+        return text
+
+    def suspects(self, encoded: bytes) -> bool:
+        """Whether encoded JSON may hold a registered value. It never overlooks one."""
+        if not self.needles:
+            return False
+        text = encoded.decode()
+        return any(needle in text for needle in self._encoded_needles)
 
 
-def _forms(value: str) -> set[bytes]:
-    """How a secret can look inside JSON."""
+def _forms(value: str) -> set[str]:
+    """How a secret can look inside a text: as it is, or quoted by `repr`, by JSON, or for a URL."""
     if len(value) < SHORTEST:
         raise ConfigError(
             f"a secret of {len(value)} characters cannot be redacted by value: it would match everywhere",
             f"register secrets of at least {SHORTEST} characters, and give shorter ones a key such as 'pin'",
         )
-    encoded = msgspec.json.encode(value)[1:-1]
-    return {encoded, encoded.replace(b"/", b"\\/"), value.encode("ascii", "backslashreplace")}
+    if not _is_encodable(value):
+        raise ConfigError("a secret is not valid Unicode, so it cannot be redacted", "register it as UTF-8 text")
+    in_json = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    quoted = {repr(value)[1:-1], ascii(value)[1:-1], *in_json}
+    for_urls = {quote(value), quote(value, safe=""), quote_plus(value)}
+    forms = {value, *quoted, *for_urls}
+    return forms | {form.replace("/", "\\/") for form in forms}
+
+
+def _is_encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

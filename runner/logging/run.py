@@ -27,7 +27,8 @@ from runner.version import VERSION
 ARCHIVE = "archive"
 SEAL_SECONDS = 60.0
 _RAM_DISKS = ("tmpfs", "ramfs", "overlay-ram")
-_PLAIN = Admission()
+_PLAIN, _RESERVED = Admission(), Admission(reserved=True)
+"""Seals, and what a run says last, get in through the reserve, so that a run can be closed when the journal is full."""
 
 
 class Run:
@@ -39,7 +40,7 @@ class Run:
         self._home = home
         self._settings = settings
         self._started = time.monotonic()
-        self._closing = threading.Lock()
+        self._closing, self._opening = threading.RLock(), threading.Lock()
         self._errors = 0
         self._closed = self._forked = False
         self._sealed: Mapping[str, Any] = {}
@@ -50,9 +51,10 @@ class Run:
     def journal(self) -> Journal:
         """The journal of this process: a forked child must not write its parent's run, it opens one of its own."""
         if self._forked:
-            self._forked = False
-            bot, bot_type = self.info.bot, self.info.bot_type
-            self._open(new_info(self._home, self._settings, self.wall_clock, bot, bot_type, None))
+            with self._opening:
+                if self._forked:
+                    bot, bot_type = self.info.bot, self.info.bot_type
+                    self._open(new_info(self._home, self._settings, self.wall_clock, bot, bot_type, None))
         return self._journal
 
     def envelope(self, settings: Settings) -> dict[str, Any]:
@@ -114,53 +116,57 @@ class Run:
             if streams == self._sealed:
                 return
             data = msgspec.json.encode(SealData(reason=reason, streams=streams))
-            self._write(Kind.SEAL, data)
+            self._write(Kind.SEAL, data, _RESERVED)
             self._sealed = streams
 
         self._journal.heads(write)
 
     def close(self) -> None:
-        """Seal and end the run; once."""
+        """Seal and end the run; once. Raises `JournalError` where the disk has no space left: recovery then ends it."""
         with self._closing:
             if self._closed or self._forked:
                 return
             self._closed = True
         _open_runs.discard(self)
-        self._write_dropped()
-        self.seal("close")
+        try:
+            self._write_dropped(_RESERVED)
+            self.seal("close")
+        except JournalFull:
+            self._journal.leave()
+            raise
         self._journal.close()
         bell.ring(self._home)
 
     def _open(self, info: RunInfo) -> None:
         self.info = info
-        self._closed = self._forked = False
         self._sealed = {}
         self._seal_due = time.monotonic() + SEAL_SECONDS
         self._journal: Journal = Journal(self._home, info, self._settings.journal, self.wall_clock)
         self._journal.on_idle = self._keep_up
+        self._closed = self._forked = False
 
     def _keep_up(self) -> None:
         """Once a second, from the journal's thread."""
-        self._write_dropped()
+        self._write_dropped(_PLAIN)
         if time.monotonic() >= self._seal_due:
             self._seal_due = time.monotonic() + SEAL_SECONDS
             self.seal("interval")
 
-    def _write_dropped(self) -> None:
+    def _write_dropped(self, admission: Admission) -> None:
         counts = self._journal.take_dropped()
         if not counts:
             return
         try:
-            self._write(Kind.DROPPED, msgspec.json.encode(DroppedData(counts=counts)))
+            self._write(Kind.DROPPED, msgspec.json.encode(DroppedData(counts=counts)), admission)
         except JournalFull:
             for kind, count in counts.items():
                 self._journal.count_dropped(kind, count)
 
-    def _write(self, kind: Kind, data: bytes) -> None:
+    def _write(self, kind: Kind, data: bytes, admission: Admission) -> None:
         severity: Severity = KINDS[kind].severity
         fields = {"kind": kind.value, "severity": severity.value, **self.envelope(self._settings)}
         body = b',%s,"data":%s' % (msgspec.json.encode(fields)[1:-1], data)
-        self._journal.append(KINDS[kind].stream, body, _PLAIN)
+        self._journal.append(KINDS[kind].stream, body, admission)
 
     def _is_archived(self, target: Mapping[str, int]) -> bool:
         state = checkpoint.load(self._home, self.info.run, ARCHIVE, ArchiveState)
@@ -173,6 +179,7 @@ class Run:
     def abandon(self) -> None:
         """In a forked child: let go of the parent's files."""
         self._journal.abandon()
+        self._closing, self._opening = threading.RLock(), threading.Lock()
         self._forked = True
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from runner.clock import Clock
@@ -20,18 +22,19 @@ from runner.logging.bell import Bell
 from runner.logging.commit import GroupCommit
 from runner.logging.disk import FileLock
 from runner.logging.firestore_logger import FirestoreLogger
-from runner.logging.follower import Follower, Journals, Trouble
-from runner.logging.journal import RunInfo, is_alive, runs
-from runner.logging.reader import Cursor
-from runner.logging.recovery import Recovered, recover
+from runner.logging.follower import Follower, Journals, News, Trouble
+from runner.logging.housekeeping import SHIPPER, House
+from runner.logging.journal import runs
+from runner.logging.leftovers import left_lines
+from runner.logging.recovery import Recovered
 from runner.settings import Settings
 
-LOOK_BACK = 3600.0
-"""Seconds that a closed run stays in the journal after it was archived, so that a tail can look back."""
-SHIPPER = "shipper"
-"""The bot type of the shipper's own run."""
+__all__ = ["SHIPPER", "Chore", "Ledger", "Reports", "Shipper"]
+
 _PAUSE = 0.05
 _SUPERVISE = 0.2
+_TO_END = 1.0
+"""Seconds that a thread which hangs in a store is waited for."""
 
 
 class Chore(Protocol):
@@ -53,20 +56,30 @@ class Ledger(Protocol):
 
     def run(self) -> None: ...
 
+    def tell(self, news: News) -> None:
+        """Record that a trouble began or is over, or that a record was set aside."""
+        ...
+
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Where the shipper says what happens. Each is called from the shipper's threads."""
+    """Where the shipper says what happens. Each is called from the shipper's threads.
+
+    `trouble` is told at every try that fails, `news` once per outage when it begins and ends. `left` gets the line of
+    each critical record that is not archived when the shipper must end (see `leftovers`).
+    """
 
     waiting: Callable[[], None] = lambda: None
     recovered: Callable[[Recovered], None] = lambda recovered: None
     trouble: Callable[[Trouble], None] = lambda trouble: None
+    news: Callable[[News], None] = lambda news: None
+    left: Callable[[bytes], None] = lambda line: None
 
 
 class Shipper:
-    """Ships one home's journal. `followers` must hold the archive's; it alone decides what may be deleted."""
+    """Ships one home's journal. Among `followers` those that `pin` (the archive's) decide what may be deleted."""
 
     def __init__(
         self,
@@ -83,64 +96,71 @@ class Shipper:
         self._home = home
         self._followers = followers
         self._settings = settings
-        self._clock = clock
         self._stop = stop
         self._chores: list[Chore] = [*chores, *([ledger] if ledger else [])]
         self._ledger = ledger
         self._reports = reports or Reports()
         self._lock = FileLock(home.shipper_lock)
         self._journals = Journals(home, clock)
-        self._draining = threading.Event()
+        self._house = House(home, followers, settings, clock)
+        self._deadline: float | None = None
+        self._resting = threading.Event()
         self._finished = threading.Event()
+        self._failure: BaseException | None = None
 
-    def run(self, *, follow: bool) -> bool:
-        """Ship until there is nothing left to do; returns whether everything was shipped."""
-        if not self._take_lock():
-            return False
+    def run(self, *, follow: bool, wait: bool = True) -> bool:
+        """Ship until there is nothing left to do; returns whether everything was shipped.
+
+        Without `wait`, leave at once when another shipper works on this home: it does what is to be done.
+        """
+        if not self._take_lock(wait):
+            return not wait
         try:
             sweeping.empty_trash(self._home)
             return self._follow() if follow else self._drain_once()
         finally:
-            for follower in self._followers:
-                follower.close()
             self._lock.release()
 
     def drain(self) -> None:
         """Ship everything now and end (SIGTERM): at most `shipping.drain_seconds`. Safe in a signal handler."""
-        self._draining.set()
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._settings.shipping.drain_seconds
 
-    def _take_lock(self) -> bool:
+    @property
+    def _draining(self) -> bool:
+        return self._deadline is not None
+
+    def _take_lock(self, wait: bool) -> bool:
         told = False
         while not self._lock.acquire():
+            if not wait:
+                return False
             if not told:
                 self._reports.waiting()
                 told = True
-            if self._stop.wait(0.2) or self._draining.is_set():
+            if self._stop.wait(_SUPERVISE) or self._draining:
                 return False
         return True
 
     def _drain_once(self) -> bool:
-        self._adopt()
-        self._ship_everything()
-        self._close_ledger()
-        self._ship_everything()
-        self._do_chores()
-        self._sweep()
-        return self._is_all_shipped()
+        try:
+            self._adopt()
+            self._ship_everything()
+            self._tell_news()
+            self._close_ledger()
+            self._ship_everything()
+            for chore in self._chores:
+                chore.run()
+            self._house.sweep()
+            return self._house.is_shipped()
+        finally:
+            for follower in self._followers:
+                follower.close()
 
     def _ship_everything(self) -> None:
-        for follower in self._followers:
-            self._ship_all(follower)
-
-    def _close_ledger(self) -> None:
-        """The last usage records; after this only they are left to ship, and that is not counted again."""
-        if self._ledger is not None:
-            self._ledger.run()
-            self._ledger.close()
-
-    def _do_chores(self) -> None:
-        for chore in self._chores:
-            chore.run()
+        """All followers at once: one whose store is down does not keep the others waiting."""
+        with ThreadPoolExecutor(len(self._followers), "ship") as threads:
+            list(threads.map(self._ship_all, self._followers))
 
     def _ship_all(self, follower: Follower) -> None:
         """Until nothing of a closed run is left; of a live run, what there is in one more look."""
@@ -149,39 +169,58 @@ class Shipper:
                 follower.step(drain=True)
                 return
 
+    def _close_ledger(self) -> None:
+        """The last usage records; after this only they are left to ship, and that is not counted again."""
+        if self._ledger is not None:
+            self._ledger.run()
+            self._ledger.close()
+
     def _follow(self) -> bool:
         commit = GroupCommit(self._home)
         commit.start()
-        threads = [
-            threading.Thread(target=self._follow_one, args=(follower,), name=follower.name, daemon=True)
-            for follower in self._followers
-        ]
-        for thread in threads:
-            thread.start()
-        deadline = self._supervise()
-        self._close_ledger()
-        complete = self._await_shipped(deadline)
-        self._finished.set()
-        self._stop.set()
-        for thread in threads:
-            thread.join()
-        commit.stop()
-        if complete:
-            self._do_chores()
+        working = [self._start(partial(self._work, follower), follower.name) for follower in self._followers]
+        chores = self._start(self._do_chores, "chores")
+        try:
+            self._supervise()
+            complete = self._finish(chores)
+        finally:
+            self._finished.set()
+            self._stop.set()
+            for thread, follower in zip(working, self._followers, strict=True):
+                thread.join(_TO_END)
+                if not thread.is_alive():
+                    follower.close()
+            commit.stop()
+        if self._failure is not None:
+            raise self._failure
         return complete
 
-    def _follow_one(self, follower: Follower) -> None:
-        rings = isinstance(follower, FirestoreLogger)
-        bell = Bell(self._home) if rings else None
+    def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:
+                self._failure = error
+                self._stop.set()
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _work(self, follower: Follower) -> None:
+        """One follower's thread. Any failure but a bug is told and tried again."""
+        bell = Bell(self._home) if isinstance(follower, FirestoreLogger) else None
         urgent = False
         while not self._finished.is_set():
             try:
-                worked = follower.step(drain=self._draining.is_set() or urgent)
-            except StoreUnavailable:
-                return
+                worked = follower.step(drain=self._draining or urgent)
+                follower.patience.succeed()
+            except StoreUnavailable as error:
+                if self._stop.is_set():
+                    break
+                worked = self._pause_after(follower, error)
             except RunnerError as error:
-                self._reports.trouble(Trouble(follower.name, error, 1))
-                worked = self._stop.wait(1.0)
+                worked = self._pause_after(follower, error)
             urgent = False
             if not worked and bell is not None:
                 urgent = bell.wait(_PAUSE)
@@ -190,73 +229,84 @@ class Shipper:
         if bell is not None:
             bell.close()
 
-    def _supervise(self) -> float:
-        """Adopt, sweep and do chores until it is time to go; returns until when the rest may be shipped."""
-        idle_since: float | None = None
-        due = {id(chore): 0.0 for chore in self._chores}
-        while not self._stop.is_set():
-            self._adopt()
-            self._sweep()
-            now = time.monotonic()
-            for chore in self._chores:
-                if now >= due[id(chore)]:
-                    chore.run()
-                    due[id(chore)] = now + chore.every
-            if self._draining.is_set():
-                break
-            idle = not self._alive() and self._is_all_shipped()
-            idle_since = (idle_since or now) if idle else None
-            if idle_since is not None and now - idle_since >= self._settings.shipping.linger_seconds:
-                break
-            self._draining.wait(_SUPERVISE)
-        return time.monotonic() + self._settings.shipping.drain_seconds
+    def _pause_after(self, follower: Follower, error: RunnerError) -> bool:
+        follower.patience.fail(error)
+        self._stop.wait(1.0)
+        return False
 
-    def _await_shipped(self, deadline: float) -> bool:
-        while not self._is_all_shipped():
-            if self._stop.is_set() or time.monotonic() >= deadline:
+    def _supervise(self) -> None:
+        """Tend the house until it is time to go."""
+        quiet_since: float | None = None
+        while not self._stop.is_set() and not self._draining:
+            self._tend()
+            now = time.monotonic()
+            quiet_since = (quiet_since or now) if self._house.is_quiet() else None
+            if quiet_since is not None and now - quiet_since >= self._settings.shipping.linger_seconds:
+                return
+            time.sleep(_SUPERVISE)
+
+    def _finish(self, chores: threading.Thread) -> bool:
+        """Ship the rest while there is time; returns whether nothing is left. What is left and critical is reported."""
+        self.drain()
+        self._resting.set()
+        self._tend()
+        if not self._stop.is_set():
+            self._close_ledger()
+        if not self._await_shipped():
+            self._report_left()
+            return False
+        chores.join(self._time_left())
+        for chore in self._chores if not chores.is_alive() else ():
+            self._do_chore(chore)
+        return True
+
+    def _await_shipped(self) -> bool:
+        while not self._house.is_shipped():
+            if self._stop.is_set() or not self._time_left():
                 return False
             time.sleep(_PAUSE)
         return True
 
-    def _alive(self) -> list[RunInfo]:
-        """Runs whose writers live, but for this process's own."""
-        return [info for info in runs(self._home) if not info.closed and self._is_written(info)]
+    def _time_left(self) -> float:
+        return max(0.0, (self._deadline or 0.0) - time.monotonic())
 
-    def _is_written(self, info: RunInfo) -> bool:
-        return info.bot_type != SHIPPER and is_alive(self._home, info.run)
+    def _report_left(self) -> None:
+        archive = next((follower for follower in self._followers if follower.pins), None)
+        for line in left_lines(self._journals, archive) if archive else ():
+            self._reports.left(line)
+
+    def _tend(self) -> None:
+        """What a full disk stops must not stop the followers, which make room on it."""
+        try:
+            self._adopt()
+            self._house.sweep()
+            self._tell_news()
+        except (RunnerError, OSError) as error:
+            self._reports.trouble(Trouble("house", error, 1))
 
     def _adopt(self) -> None:
-        """Finish the runs of writers that died."""
-        for info in runs(self._home):
-            if not info.closed and not is_alive(self._home, info.run):
-                starts = sweeping.block_starts(self._home, info.run)
-                self._reports.recovered(recover(self._home, info.run, self._clock, starts))
+        for recovered in self._house.adopt():
+            self._reports.recovered(recovered)
 
-    def _is_all_shipped(self) -> bool:
-        return not any(self._unshipped(info) for info in runs(self._home))
+    def _tell_news(self) -> None:
+        for follower in self._followers:
+            while follower.patience.news:
+                news = follower.patience.news.popleft()
+                self._reports.news(news)
+                if self._ledger is not None:
+                    self._ledger.tell(news)
 
-    def _unshipped(self, info: RunInfo) -> int:
-        return sum(self._journals.unshipped(follower, info.run) for follower in self._followers)
+    def _do_chores(self) -> None:
+        """The chores' thread: a slow one keeps nobody waiting, and one that fails is tried again."""
+        due = {id(chore): 0.0 for chore in self._chores}
+        while not self._resting.wait(_SUPERVISE):
+            for chore in self._chores:
+                if time.monotonic() >= due[id(chore)] and not self._resting.is_set():
+                    due[id(chore)] = time.monotonic() + chore.every
+                    self._do_chore(chore)
 
-    def _sweep(self) -> None:
-        keep = max(LOOK_BACK, self._settings.journal.keep_days * 86_400)
-        for info in runs(self._home):
-            if info.closed and self._age(info) >= keep and not self._unshipped(info):
-                sweeping.delete_run(self._home, info.run)
-        if not self._settings.journal.keep_days:
-            for info in self._alive():
-                sweeping.delete_segments(self._home, info.run, self._shipped_by_all(info.run))
-
-    def _shipped_by_all(self, run: str) -> dict[str, Cursor]:
-        """How far each stream of a run is shipped by every follower that wants it."""
-        return {
-            stream: min(
-                (follower.shipped(run, stream) for follower in self._followers if follower.wants(stream)),
-                key=lambda cursor: cursor.next,
-            )
-            for stream in self._journals.streams(run)
-        }
-
-    def _age(self, info: RunInfo) -> float:
-        """Seconds since a run was closed."""
-        return self._clock.time_ns() / 1e9 - (self._home.journal / info.run / "run.json").stat().st_mtime
+    def _do_chore(self, chore: Chore) -> None:
+        try:
+            chore.run()
+        except RunnerError as error:
+            self._reports.trouble(Trouble(type(chore).__name__, error, 1))

@@ -22,7 +22,7 @@ def ensure_shipper(home: Home, settings: Settings) -> None:
         return
     with open(home.shipper_log, "ab") as output:
         subprocess.Popen(
-            [sys.executable, "-m", "runner.cli", "ship", "--follow", "--quiet"],
+            [sys.executable, "-m", "runner.cli", "ship", "--follow", "--quiet", "--unless-running"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from itertools import pairwise
 
 import msgspec
 
@@ -20,6 +19,7 @@ from runner.logging.reader import Cursor, StreamReader, segments
 from runner.logging.recovery import BlockStart
 
 NAME = "swept"
+_KEPT = 2
 
 
 class SweptState(msgspec.Struct, kw_only=True):
@@ -52,25 +52,26 @@ def delete_segments(home: Home, run: str, archived: Mapping[str, Cursor]) -> int
     state = checkpoint.load(home, run, NAME, SweptState)
     doomed: dict[str, list[int]] = {}
     for stream, cursor in archived.items():
-        known = segments(run_folder(home, run), stream)
+        known = segments(run_folder(home, run), stream)[:-_KEPT]
+        if not known or known[0] >= cursor.segment:
+            continue
         start = _advance(home, run, stream, state.streams.get(stream, BlockStart()), cursor)
-        older = [
-            first
-            for first, following in pairwise(known[:-1])
-            if following <= start.cursor.next and first < start.cursor.segment
-        ]
+        older = [first for first in known if first < start.cursor.segment]
         if older:
             state.streams[stream], doomed[stream] = start, older
     if doomed:
         checkpoint.save(home, run, NAME, state)
     for stream, firsts in doomed.items():
         for first in firsts:
-            segment_path(run_folder(home, run), stream, first).unlink()
+            segment_path(run_folder(home, run), stream, first).unlink(missing_ok=True)
     return sum(map(len, doomed.values()))
 
 
 def _advance(home: Home, run: str, stream: str, start: BlockStart, archived: Cursor) -> BlockStart:
-    """The last block start in a segment that is archived whole, found by hashing on from the one before."""
+    """The last block start in a segment that is archived whole, found by hashing on from the one before.
+
+    Damaged lines are passed by, as recovery does.
+    """
     reader = StreamReader(run_folder(home, run), stream, start.cursor)
     head = Head(run, stream, bytes.fromhex(start.chain) if start.chain else None)
     following = start.cursor.next
@@ -78,12 +79,14 @@ def _advance(home: Home, run: str, stream: str, start: BlockStart, archived: Cur
         while (chunk := reader.read()) and reader.segment < archived.segment:
             position = reader.position - len(chunk)
             for line in lines.split(chunk):
-                if following % BLOCK == 0 and following > start.cursor.next:
-                    head.end_block()
-                    place = Cursor(next=following, segment=reader.segment, position=position)
-                    start = BlockStart(chain=head.chain.hex(), cursor=place)
-                head.feed(line)
-                following, position = following + 1, position + len(line)
+                if lines.is_intact(line):
+                    if following % BLOCK == 0 and following > start.cursor.next:
+                        head.end_block()
+                        place = Cursor(next=following, segment=reader.segment, position=position)
+                        start = BlockStart(chain=head.chain.hex(), cursor=place)
+                    head.feed(line)
+                    following += 1
+                position += len(line)
     finally:
         reader.close()
     return start

@@ -6,15 +6,16 @@ so that the bill can be explained from the archive. It stays silent when only it
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping
 
 from runner.clock import Clock
 from runner.layout import Home
 from runner.logging.core_logger import TradingLogger
-from runner.logging.follower import Follower, Journals
+from runner.logging.follower import Follower, Journals, News
+from runner.logging.housekeeping import SHIPPER
 from runner.logging.log_types import UsageData
-from runner.logging.shipper import SHIPPER
 from runner.settings import Settings
 
 
@@ -33,6 +34,7 @@ class UsageLedger:
         self._follower = follower
         self._written: dict[str, Counter[str]] = {service: Counter() for service in stores}
         self._seen = 0
+        self._opening = threading.Lock()
         self._logger: TradingLogger | None = None
 
     def run(self) -> None:
@@ -41,15 +43,29 @@ class UsageLedger:
         if shipped == self._seen:
             return
         self._seen = shipped
-        if self._logger is None:
-            self._logger = TradingLogger(bot_type=SHIPPER, settings=self._settings, wall_clock=self._clock)
+        logger = self._open()
         for service, counts in self._stores.items():
             added = counts - self._written[service]
             self._written[service] = Counter(counts)
             for operation, count in sorted(added.items()):
                 if operation != "bytes":
                     usage = UsageData(service=service, operation=operation, count=count, bytes=added["bytes"])
-                    self._logger.log_usage(usage)
+                    logger.log_usage(usage)
+
+    def tell(self, news: News) -> None:
+        """Record an outage when it begins (a warning) and when it is over, and each record that was set aside."""
+        trouble = news.trouble
+        context = {"follower": trouble.follower, "error": str(trouble.error), "tries": trouble.tries}
+        if news.what == "over":
+            self._open().log_system_event(f"{trouble.follower}: recovered", context)
+        else:
+            self._open().log_warning(f"{trouble.follower}: {news.what}: {trouble.error}", context, SHIPPER)
+
+    def _open(self) -> TradingLogger:
+        with self._opening:
+            if self._logger is None:
+                self._logger = TradingLogger(bot_type=SHIPPER, settings=self._settings, wall_clock=self._clock)
+            return self._logger
 
     def close(self) -> None:
         if self._logger is not None:

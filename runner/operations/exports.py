@@ -6,20 +6,16 @@ edited, cut off, or never was a batch of records) is set aside with its reason, 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
-
 from runner.errors import StoreError, StoreRejected, StoreUnavailable
 from runner.layout import is_batch_object
+from runner.logging.objects import content
 from runner.logging.routes import STREAMS
 from runner.stores.base import Archive, ObjectInfo, Part, Table, Warehouse
 
 LOAD_BYTES = 32 << 20
-_GZIP = 31
 
 _SEARCH = """
 SELECT id, ts, kind, severity, bot, data FROM records
@@ -95,7 +91,7 @@ class _Export:
 
     def add(self, stream: str, info: ObjectInfo) -> None:
         try:
-            self._parts.append(Part(info.bucket, info.name, stream, info.metadata, _lines(self._archive, info)))
+            self._parts.append(Part(info.bucket, info.name, stream, info.metadata, content(self._archive, info)))
         except StoreUnavailable:
             raise
         except StoreError as error:
@@ -132,30 +128,3 @@ class _Export:
     def _report(self) -> None:
         if self._on_progress is not None:
             self._on_progress(self.objects + len(self.set_aside), self._total)
-
-
-def _lines(archive: Archive, info: ObjectInfo) -> bytes:
-    """The object's NDJSON lines. Raises `StoreRejected` when they are not those that its metadata names."""
-    try:
-        size, digest = int(info.metadata["raw_bytes"]), info.metadata["raw_sha256"]
-    except (KeyError, ValueError):
-        raise StoreRejected("its metadata does not name its raw_bytes and raw_sha256") from None
-    lines = _gunzip(archive.read(info.bucket, info.name), size)
-    if hashlib.sha256(lines).hexdigest() != digest:
-        raise StoreRejected("its lines do not have the raw_sha256 of its metadata")
-    return lines
-
-
-def _gunzip(body: bytes, size: int) -> bytes:
-    """The uncompressed bytes of all gzip members. Raises `StoreRejected` when they are cut off or more than `size`."""
-    members: list[bytes] = []
-    while body:
-        member = isal_zlib.decompressobj(wbits=_GZIP)
-        try:
-            members.append(member.decompress(body, size + 1))
-        except IsalError as error:  # type: ignore[misc]  # its stub declares the class as an instance
-            raise StoreRejected(f"it is not gzip: {error}") from None
-        if not member.eof:
-            raise StoreRejected("its gzip is cut off, or holds more than the raw_bytes of its metadata")
-        body = member.unused_data
-    return b"".join(members)
