@@ -166,7 +166,9 @@ class Settings(_Section):
         return self
 
     @staticmethod
-    def load(environ: Mapping[str, str], directory: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    def load(
+        environ: Mapping[str, str], directory: Path | None = None, overrides: Mapping[str, Any] | None = None
+    ) -> Settings:
         """Settings of `directory/tron.toml` (if there is one), then the environment, then `overrides` (nested by key).
 
         Raises `ConfigError` naming the first key that is wrong.
@@ -201,15 +203,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _put(values: dict[str, Any], path: tuple[str, ...], value: str) -> None:
     for key in path[:-1]:
         values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            return  # the file has a value where a section belongs, which validation tells
     values[path[-1]] = value
 
 
 def _merge(values: dict[str, Any], overrides: Mapping[str, Any]) -> None:
     for key, value in overrides.items():
-        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
-            _merge(values[key], value)
-        else:
+        if not isinstance(value, Mapping):
             values[key] = value
+        elif isinstance(section := values.setdefault(key, {}), dict):
+            _merge(section, value)
 
 
 def _first(error: ValidationError) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from runner.bots.bot import Bot
@@ -117,14 +118,21 @@ class Plan:
     settings: BotSettings
     strategy: Strategy
     symbols: tuple[str, ...]
+    charges: Charges
 
 
 def plan_bots(settings: Settings, feed: Feed) -> list[Plan]:
     """Check every bot of the settings against the feed. Raises `StrategyError`, `FeedError`, `ConfigError`."""
+    charges = charges_of(settings)
     return [
-        Plan(bot, build_strategy(bot.strategy, bot.parameters), choose_symbols(feed.symbols, bot.symbols))
+        Plan(bot, build_strategy(bot.strategy, bot.parameters), choose_symbols(feed.symbols, bot.symbols), charges)
         for bot in settings.bots
     ]
+
+
+def charges_of(settings: Settings) -> Charges:
+    """What a fill costs on paper. Raises `ConfigError` for charges that are not possible."""
+    return Charges(settings.broker.fee_bps, settings.broker.slippage_bps)
 
 
 def run(
@@ -138,22 +146,28 @@ def run(
     settings, clock = Settings.load(os.environ), SystemClock()
     bars = open_feed(feed, symbols)
     name = bot or strategy.name or type(strategy).__name__.lower()
-    plan = Plan(BotSettings(name=name, strategy=name), strategy, bars.symbols)
-    loggers = open_loggers(settings, [plan], bars, clock)
-    try:
+    plan = Plan(BotSettings(name=name, strategy=name), strategy, bars.symbols, charges_of(settings))
+    with open_loggers(settings, [plan], bars, clock) as loggers:
         bots = build_bots(settings, [plan], bars, loggers, clock)
         return run_bots(bots, bars.bars(), speed=speed, stop=threading.Event(), clock=clock)
-    finally:
-        for logger, _ in loggers:
-            logger.close()
 
 
+@contextmanager
 def open_loggers(
     settings: Settings, plans: Sequence[Plan], feed: Feed, wall_clock: Clock
-) -> list[tuple[TradingLogger, ManualClock]]:
-    """Each bot's logger, with the market clock that it and the bot share: it stands at the feed's first bar."""
+) -> Iterator[list[tuple[TradingLogger, ManualClock]]]:
+    """Each bot's logger, with the market clock that it and the bot share: it stands at the feed's first bar.
+
+    All that were opened are closed at the end, also when one of them cannot be opened or closed.
+    """
     began = next(iter(feed.bars())).start
-    return [_open_logger(settings, plan, ManualClock(began), wall_clock) for plan in plans]
+    with ExitStack() as closing:
+        loggers = []
+        for plan in plans:
+            logger, clock = _open_logger(settings, plan, ManualClock(began), wall_clock)
+            closing.callback(logger.close)
+            loggers.append((logger, clock))
+        yield loggers
 
 
 def build_bots(
@@ -163,7 +177,7 @@ def build_bots(
     loggers: Sequence[tuple[TradingLogger, ManualClock]],
     wall_clock: Clock,
 ) -> list[Bot]:
-    """Bots with fresh paper accounts. Closing the loggers is the caller's part."""
+    """Bots with fresh paper accounts."""
     return [
         _build_bot(settings, plan, feed, logger, clock, wall_clock)
         for plan, (logger, clock) in zip(plans, loggers, strict=True)
@@ -187,12 +201,11 @@ def _build_bot(
     settings: Settings, plan: Plan, feed: Feed, logger: TradingLogger, market_clock: ManualClock, wall_clock: Clock
 ) -> Bot:
     instruments = {symbol: instrument_of(symbol, feed.asset_class) for symbol in plan.symbols}
-    charges = Charges(settings.broker.fee_bps, settings.broker.slippage_bps)
     return Bot(
         name=plan.settings.name,
         bot_type=plan.settings.type,
         strategy=plan.strategy,
-        broker=PaperBroker(settings.broker.cash, charges, instruments),
+        broker=PaperBroker(settings.broker.cash, plan.charges, instruments),
         limits=plan.settings.risk or settings.risk,
         logger=logger,
         instruments=instruments,

@@ -72,16 +72,22 @@ def resume(home: Home, bot: str, *, actor: str, reason: str, logger: TradingLogg
 
     The audit record is written, urgent, before the halt goes. Raises `ConfigError` without actor, reason or halt.
     """
-    if not actor.strip() or not reason.strip():
-        raise ConfigError("a resume needs an actor and a reason", "say who decided, and why trading is safe again")
-    halt = read_halt(home, bot)
-    if halt is None:
-        raise ConfigError(f"{bot} is not halted", "see the bot's name in tron.toml")
+    halt = check_resumable(home, bot, actor=actor, reason=reason)
     audit = AuditData(action="resume", subject=bot, reason=reason, context=asdict(halt))
     logger.log_audit(audit, actor=actor)
     path = _path(home, bot)
     path.unlink()
     _sync_folder(path.parent)
+    return halt
+
+
+def check_resumable(home: Home, bot: str, *, actor: str, reason: str) -> Halt:
+    """The halt that a resume would end. Raises `ConfigError` without actor, reason or halt."""
+    if not actor.strip() or not reason.strip():
+        raise ConfigError("a resume needs an actor and a reason", "say who decided, and why trading is safe again")
+    halt = read_halt(home, bot)
+    if halt is None:
+        raise ConfigError(f"{bot} is not halted", "see the bot's name in tron.toml")
     return halt
 
 

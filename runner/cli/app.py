@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from runner.cli import doctor, init, read, resume, run, serve, ship, verify
+from runner.cli import doctor, init, read, restore, resume, run, serve, ship, verify
 from runner.cli.context import Context
 from runner.errors import ConfigError, RunnerError
 from runner.version import VERSION
@@ -21,7 +21,7 @@ FAILURE = 1
 app = typer.Typer(
     name="tron",
     help="Run trading bots and keep everything they do: cheaply, completely, provably.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -33,6 +33,7 @@ for verb in (
     read.search,
     read.query,
     verify.verify,
+    restore.restore,
     serve.dashboard,
     doctor.doctor,
     resume.resume,
@@ -54,16 +55,25 @@ def prepare(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     context.obj = Context(dict(os.environ), Path.cwd(), home)
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:
     """Run the command line; ends the process with 0, 1 for a failure, or 2 for something that was asked wrongly."""
     try:
-        app()
+        sys.exit(app(prog_name="tron", standalone_mode=False))
+    except typer.TyperException as error:
+        _complain(error.format_message(), "see `tron --help`, or `tron VERB --help`")
+        sys.exit(USAGE_ERROR)
     except RunnerError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}{hint}", style="red", markup=False)
+        _complain(str(error), error.hint)
         sys.exit(USAGE_ERROR if isinstance(error, ConfigError) else FAILURE)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILURE)
+
+
+def _complain(message: str, hint: str) -> None:
+    line = f"error: {message}" + (f" ({hint})" if hint else "")
+    Console(stderr=True, soft_wrap=True, highlight=False).print(" ".join(line.split()), style="red", markup=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +36,18 @@ class Context:
                 f"there is no home in {settings.home.absolute()}", "`tron run` makes one; or set TRON_HOME"
             )
         return home
+
+    @property
+    def command(self) -> str:
+        """How `tron` is called from here for the same home, as one types it into a shell."""
+        script = Path(sys.executable).with_name("tron")
+        if shutil.which("tron", path=self.environ.get("PATH")):
+            command = "tron"
+        elif script.exists():
+            command = str(script.relative_to(self.directory) if script.is_relative_to(self.directory) else script)
+        else:
+            command = f"{sys.executable} -m runner.cli"
+        return command if self.home_option is None else f"{command} --home {shlex.quote(str(self.home_option))}"
 
 
 def console() -> Console:

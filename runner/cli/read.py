@@ -66,6 +66,8 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find records by any text in them: in the warehouse, and in what the journal has not shipped yet."""
+    if not text.strip():
+        raise ConfigError("there is nothing to look for", "give a word, such as a symbol or a trade id")
     parent: Context = context.obj
     settings = parent.settings()
     warehouse, unshipped = _everything(parent, settings)

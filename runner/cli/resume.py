@@ -21,6 +21,7 @@ def resume(
     parent: Context = context.obj
     settings = parent.settings()
     home = parent.existing_home(settings)
+    halts.check_resumable(home, bot, actor=actor, reason=reason)
     with TradingLogger(bot_type="operator", bot=bot, settings=settings) as logger:
         ended = halts.resume(home, bot, actor=actor, reason=reason, logger=logger)
     console().print(f"{bot} may trade again (it was halted: {ended.reason})")

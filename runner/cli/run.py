@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import FrameType
@@ -14,27 +13,26 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from runner.bots.halts import read_halt
 from runner.bots.run import Progress, run_bots
 from runner.cli import summary
 from runner.cli.context import Context, console
-from runner.cli.serve import serving
+from runner.cli.serve import check_address, serving
+from runner.cli.shipped import await_shipped
 from runner.cli.stage import Counts, Stage
 from runner.cli.verify import audit
-from runner.clock import SystemClock
-from runner.errors import StoreUnavailable
+from runner.clock import ManualClock, SystemClock
 from runner.feeds.base import Feed
 from runner.feeds.open import open_feed
 from runner.layout import Home
 from runner.logging import backlog
 from runner.logging.core_logger import TradingLogger
-from runner.logging.spawn import ensure_shipper
 from runner.operations.exports import export
 from runner.settings import Settings
-from runner.stores.open import open_archive
+from runner.stores.open import check_urls, open_archive
 from runner.wiring import Plan, build_bots, open_loggers, open_settings_warehouse, plan_bots
 
-_PATIENCE = 60.0
-"""Seconds without any progress after which waiting for the shipper is given up; nothing is lost by that."""
+Loggers = Sequence[tuple[TradingLogger, ManualClock]]
 
 
 def run(
@@ -50,24 +48,22 @@ def run(
     parent: Context = context.obj
     sys.path.insert(0, str(parent.directory))
     settings = parent.settings(_overrides(once, feed, speed, symbols, strategy))
+    check_urls(settings)
     bars = open_feed(settings.feed.url, settings.feed.symbols)
     plans = plan_bots(settings, bars)
-    stop = _stop_on_signals()
-    screen = console()
+    if not no_dashboard:
+        check_address(settings)
+    Home(settings.home).create()
+    stop, screen = _stop_on_signals(), console()
     with ExitStack() as closing:
-        url = "" if no_dashboard else closing.enter_context(serving(_with_home(settings)))
+        url = "" if no_dashboard else closing.enter_context(serving(settings))
         if url:
             screen.print(f"dashboard: {url}")
-        complete = _Show(settings, bars, plans, screen, stop, url).play()
+        complete = _Show(settings, bars, plans, screen, stop, parent.command, url).play()
         if url and not once and not stop.is_set():
             stop.wait()
     if not complete:
         raise typer.Exit(1)
-
-
-def _with_home(settings: Settings) -> Settings:
-    Home(settings.home).create()
-    return settings
 
 
 def _overrides(
@@ -109,6 +105,7 @@ class _Show:
         plans: Sequence[Plan],
         screen: Console,
         stop: threading.Event,
+        command: str,
         url: str,
     ) -> None:
         self._settings = settings
@@ -117,25 +114,34 @@ class _Show:
         self._plans = plans
         self._screen = screen
         self._stop = stop
+        self._command = command
         self._url = url
 
     def play(self) -> bool:
-        """Whether every record arrived and the audit found nothing."""
+        """Whether the audit found nothing and, unless shipping is left to others, every record arrived."""
+        self._tell_halted()
         progress, runs = self._trade()
-        if self._settings.shipping.shipper == "process":
-            self._await_shipped(runs)
+        ships = self._settings.shipping.shipper == "process"
+        if ships:
+            await_shipped(self._settings, self._home, runs, self._stop)
         archive, warehouse = open_archive(self._settings), open_settings_warehouse(self._settings)
         export(archive, warehouse)
-        outcome = summary.measure(self._home, runs, archive, warehouse)
+        outcome = summary.measure(self._settings, runs, archive, warehouse)
         report = audit(self._settings, self._home, self._screen)
-        summary.show(self._screen, progress, outcome, report, self._home, self._url)
-        return report.complete and outcome.equal
+        summary.show(self._screen, progress, outcome, report)
+        self._screen.print(summary.next_steps(progress, outcome, self._command, self._url), soft_wrap=True)
+        return report.complete and (outcome.equal or not ships)
+
+    def _tell_halted(self) -> None:
+        for plan in self._plans:
+            halt = read_halt(self._home, plan.settings.name)
+            if halt is not None:
+                reason = f"{halt.reason} ({halt.at})" if halt.at else halt.reason
+                self._screen.print(summary.halted(plan.settings.name, reason, self._command), soft_wrap=True)
 
     def _trade(self) -> tuple[Progress, list[str]]:
-        loggers = open_loggers(self._settings, self._plans, self._feed, SystemClock())
-        runs = [logger.run for logger, _ in loggers]
         speed = self._settings.feed.speed
-        try:
+        with open_loggers(self._settings, self._plans, self._feed, SystemClock()) as loggers:
             bots = build_bots(self._settings, self._plans, self._feed, loggers, SystemClock())
             with Stage(self._screen, self._feed.total, lambda: self._count(loggers)) as stage:
                 progress = run_bots(
@@ -146,26 +152,8 @@ class _Show:
                     clock=SystemClock(),
                     on_progress=stage.show,
                 )
-        finally:
-            for logger, _ in loggers:
-                logger.close()
-        return progress, runs
+        return progress, [logger.run for logger, _ in loggers]
 
-    def _count(self, loggers: Sequence[tuple[TradingLogger, Any]]) -> Counts:
+    def _count(self, loggers: Loggers) -> Counts:
         waiting = backlog.measure(self._home, [logger.run for logger, _ in loggers])
         return Counts(sum(logger.records for logger, _ in loggers), waiting)
-
-    def _await_shipped(self, runs: Sequence[str]) -> None:
-        """Wait while the shipper gets on. A shipper that died is started again."""
-        left, since = backlog.measure(self._home, runs).total, time.monotonic()
-        while left:
-            ensure_shipper(self._home, self._settings)
-            time.sleep(0.05)
-            now = backlog.measure(self._home, runs).total
-            if now != left:
-                left, since = now, time.monotonic()
-            elif time.monotonic() - since > _PATIENCE:
-                raise StoreUnavailable(
-                    f"{left:,} bytes are not shipped: the stores do not answer",
-                    f"nothing is lost; run `tron ship` later, and see {self._home.shipper_log}",
-                )

@@ -13,7 +13,7 @@ import typer
 from runner.cli.context import Context, console
 from runner.clock import SystemClock
 from runner.dashboard.app import create_app
-from runner.dashboard.serve import DashboardServer
+from runner.dashboard.serve import DashboardServer, listen
 from runner.layout import Home
 from runner.logging.reader import Tail
 from runner.settings import Settings
@@ -37,6 +37,11 @@ def dashboard(
     with serving(settings) as url:
         console().print(f"dashboard: {url} (Ctrl-C ends it)")
         stop.wait()
+
+
+def check_address(settings: Settings) -> None:
+    """Raise `ConfigError` when the dashboard's port is not free, before anything is made."""
+    listen(settings.dashboard.host, settings.dashboard.port).close()
 
 
 @contextmanager

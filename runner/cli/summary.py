@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,19 +14,23 @@ from rich.text import Text
 from runner.bots.run import Progress
 from runner.cli.stage import size
 from runner.cli.verify import in_words
+from runner.clock import SystemClock
 from runner.layout import Home
-from runner.logging import checkpoint, costs, objects
+from runner.logging import checkpoint, costs, objects, retention
 from runner.logging.audit import AuditReport
 from runner.logging.firestore_logger import LiveState
 from runner.logging.gcs_logger import ArchiveState
 from runner.logging.journal import runs
+from runner.settings import Settings
 from runner.stores.base import Archive, Warehouse
+from runner.stores.open import open_live
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the records of some runs. The first three are distinct records."""
+    """What became of the records of some runs. The first three are distinct records; the runs began at `started`."""
 
+    started: str
     journal: int
     archive: int
     warehouse: int
@@ -38,9 +43,11 @@ class Outcome:
         return self.journal == self.archive == self.warehouse
 
 
-def measure(home: Home, wanted: Collection[str], archive: Archive, warehouse: Warehouse) -> Outcome:
+def measure(settings: Settings, wanted: Collection[str], archive: Archive, warehouse: Warehouse) -> Outcome:
     """Count the records of runs in the journal's own books, in the archive's objects and in the warehouse."""
-    accepted = sum(info.records for info in runs(home) if info.run in wanted)
+    home = Home(settings.home)
+    books = [info for info in runs(home) if info.run in wanted]
+    accepted = sum(info.records for info in books)
     found = {run: streams for run, streams in objects.index(archive).items() if run in wanted}
     batches = [batch for streams in found.values() for batches in streams.values() for batch in batches]
     offsets = {(batch.run, batch.stream, offset) for batch in batches for offset in range(batch.first, batch.last + 1)}
@@ -55,29 +62,35 @@ def measure(home: Home, wanted: Collection[str], archive: Archive, warehouse: Wa
         records=accepted,
         states=sum(state.folded for state in live),
         live_writes=sum(state.written for state in live),
-        documents=sum(state.written for state in live),
+        documents=_count_documents(settings, wanted),
         objects=len(batches) + sum(state.objects for state in copied) + len(wanted),
         stored_bytes=packed_bytes + sum(state.stored_bytes for state in copied),
         published_bytes=raw_bytes,
     )
-    return Outcome(accepted, len(offsets), int(loaded), raw_bytes, packed_bytes, work)
+    started = min(info.started for info in books)
+    return Outcome(started, accepted, len(offsets), int(loaded), raw_bytes, packed_bytes, work)
 
 
-def show(screen: Console, progress: Progress, outcome: Outcome, report: AuditReport, home: Home, url: str) -> None:
+def _count_documents(settings: Settings, wanted: Collection[str]) -> int:
+    """The live documents that these runs left behind: each is deleted once when it expires."""
+    live, now = open_live(settings), SystemClock().now()
+    try:
+        return sum(
+            len(live.query(collection, now=now, where={"run": run}, limit=sys.maxsize))
+            for collection in retention.LIVE
+            for run in wanted
+        )
+    finally:
+        live.close()
+
+
+def show(screen: Console, progress: Progress, outcome: Outcome, report: AuditReport) -> None:
     screen.print()
     screen.print(_bots(progress))
     screen.print()
     screen.print(_records(outcome))
     for line in in_words(report):
         screen.print(Text(line, style="bold green" if report.complete else "bold red"), soft_wrap=True)
-    for bot in progress.bots:
-        if bot.halted:
-            advice = f"tron resume {bot.name} --actor YOU --reason WHY"
-            screen.print(
-                Text(f"{bot.name} is halted: {bot.halted}. It may trade again after: {advice}", style="bold red")
-            )
-    screen.print()
-    screen.print(_next(home, url), soft_wrap=True)
 
 
 def _bots(progress: Progress) -> Table:
@@ -103,7 +116,7 @@ def _bots(progress: Progress) -> Table:
 def _records(outcome: Outcome) -> Table:
     work = outcome.work
     ours, naive = costs.total(costs.estimate(work)), costs.total(costs.estimate_naive(work))
-    equal = "equal" if outcome.equal else "NOT EQUAL"
+    equal = "equal" if outcome.equal else "NOT EQUAL: run `tron ship`"
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column()
@@ -125,12 +138,23 @@ def _dollars(amount: Decimal) -> str:
     return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
 
 
-def _next(home: Home, url: str) -> Text:
-    place = "" if str(home.path) == ".tron" else f"TRON_HOME={home.path} "
-    lines = [
-        f'{place}tron query "SELECT bot, count(*), sum(net_profit_loss) FROM trades GROUP BY bot"',
-        f"{place}tron search halt   ·   {place}tron tail   ·   {place}tron verify",
-    ]
+def halted(bot: str, reason: str, command: str) -> Text:
+    """That a bot is halted, and what ends it."""
+    advice = f'{command} resume {bot} --actor YOU --reason "WHY IT IS SAFE"'
+    return Text(f"{bot} is halted: {reason}. It trades again after: {advice}", style="bold red")
+
+
+def next_steps(progress: Progress, outcome: Outcome, command: str, url: str) -> Text:
+    """What is worth a look after this very run. `command` is how `tron` is called."""
+    steps = [f"{command} tail   ·   {command} verify   ·   {command} dashboard"]
+    if any(bot.trades for bot in progress.bots):
+        sql = "SELECT bot, count(*) AS trades, sum(net_profit_loss) AS profit FROM trades"
+        since = f"{outcome.started[:19]}Z"
+        steps.insert(0, f"{command} query \"{sql} WHERE kind = 'trade_exit' AND ts >= '{since}' GROUP BY bot\"")
+    else:
+        steps.insert(0, f"{command} tail --kind decision tells why nothing was traded")
     if url:
-        lines.append(f"dashboard: {url} (Ctrl-C ends it)")
-    return Text("next: " + "\n      ".join(lines), style="dim")
+        steps.append(f"dashboard: {url} (Ctrl-C ends it)")
+    text = Text("next: " + "\n      ".join(steps), style="dim")
+    stopped = [halted(bot.name, bot.halted, command) for bot in progress.bots if bot.halted]
+    return Text("\n").join([*stopped, Text(), text])

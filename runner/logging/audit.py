@@ -127,7 +127,7 @@ class Auditor:
         seals, copied_seals = self._seals(run, first, second), self._seals(run, second, first)
         seqs = Seqs()
         ends = self._walk_streams(run, primary, seals, report, seqs)
-        report.findings.extend(_missing(run, seals, ends))
+        report.findings += _missing(run, seals, ends, report.findings)
         if not report.findings:
             report.findings.extend(_missing_seq(run, seqs, seals.seq))
         report.findings.extend(self._verify_copies(run, copied, copied_seals))
@@ -163,7 +163,8 @@ class Auditor:
                 self._walk(walk, batches.get(name, []), AuditReport())
                 found += [walk.finding] if walk.finding else []
                 ends[name] = walk.expected
-        for one in [*found, *(one for one in _missing(run, seals, ends) if one.stream in _COPIED)]:
+        found += [one for one in _missing(run, seals, ends, found) if one.stream in _COPIED]
+        for one in found:
             yield Finding(one.what, run, one.stream, one.offset, f"in the compliance copy: {one.detail}")
 
     def _walk(self, walk: Walk, batches: list[BatchObject], report: AuditReport) -> int:
@@ -227,13 +228,16 @@ class Auditor:
             reader.close()
 
 
-def _missing(run: str, seals: Seals, ends: Mapping[str, int]) -> Iterator[Finding]:
-    """Streams that must be there by now and are not, or that end too early."""
+def _missing(run: str, seals: Seals, ends: Mapping[str, int], known: Iterable[Finding]) -> list[Finding]:
+    """Streams that must be there by now and are not, or that end too early, but for those with a known finding."""
+    found = []
+    broken = {finding.stream for finding in known}
     for name, last in seals.owed().items():
         if name not in ends:
-            yield Finding("missing stream", run, name, 0, f"a seal names {last + 1} records of it")
-        elif ends[name] <= last:
-            yield Finding("cut tail", run, name, ends[name], f"a seal names records up to {last}")
+            found.append(Finding("missing stream", run, name, 0, f"a seal names {last + 1} records of it"))
+        elif ends[name] <= last and name not in broken:
+            found.append(Finding("cut tail", run, name, ends[name], f"a seal names records up to {last}"))
+    return found
 
 
 def _missing_seq(run: str, seqs: Seqs, end: int) -> Iterator[Finding]:

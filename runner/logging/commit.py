@@ -36,6 +36,16 @@ class StreamCommit:
         self._front_synced = self._copied_synced = 0
         self._segment = -1
 
+    @property
+    def written(self) -> int:
+        """Bytes that the writer has accepted."""
+        return self._view.written
+
+    @property
+    def synced(self) -> int:
+        """Bytes that are on disk, in segments or in the front."""
+        return max(self._copied_synced, self._front_synced)
+
     def cycle(self) -> None:
         """Sync what a loss of power would take. Raises `JournalError` when the disk fails."""
         written, copied, segment = self._view.written, self._view.copied, self._view.segment

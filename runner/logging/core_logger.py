@@ -25,15 +25,15 @@ from typing import Any
 import msgspec
 
 from runner.clock import Clock, SystemClock
-from runner.errors import JournalFull, RecordInvalid
+from runner.errors import JournalFull, RecordInvalid, RunnerError
 from runner.layout import Home
 from runner.logging import bell, exceptions, lines, payloads, trades
 from runner.logging.console import Console
+from runner.logging.events import EventEncoder
 from runner.logging.journal import Admission
 from runner.logging.log_types import (
     AuditData,
     DecisionData,
-    EventData,
     FillData,
     ForecastData,
     HeartbeatData,
@@ -52,7 +52,7 @@ from runner.logging.log_types import (
     WarningData,
 )
 from runner.logging.redaction import Redactor, secrets_of
-from runner.logging.repair import Repair
+from runner.logging.repair import Repair, encode_json
 from runner.logging.routes import KINDS
 from runner.logging.run import open_run
 from runner.logging.spawn import ensure_shipper
@@ -64,6 +64,24 @@ _ADMISSIONS = {
     )
     for kind, route in KINDS.items()
 }
+
+
+_TRADE_ENTRY, _TRADE_EXIT, _SYSTEM_EVENT, _INFO = Kind.TRADE_ENTRY, Kind.TRADE_EXIT, Kind.SYSTEM_EVENT, Severity.INFO
+"""Reading a member of an enumeration takes a tenth of a microsecond, so the busiest paths read them once."""
+_CONTEXT_BUDGET = 32 * 1024
+_LONGEST_BODY = lines.MAX_LINE - 256
+_MOST_WAYS = 1000
+_ID_START = len(b'{"id":"')
+_NO_MARKET_TIME = (None, "", b"")
+
+
+class _Way(msgspec.Struct, frozen=True, kw_only=True):
+    """What all records of a kind, a severity and an actor share. `envelope` stands between time and market time."""
+
+    stream: str
+    admission: Admission
+    envelope: bytes
+    id_end: int
 
 
 Observer = Callable[[Kind, Severity, bytes], None]
@@ -137,11 +155,11 @@ class TradingLogger:
 
     def log_trade_entry(self, trade: TradeLogData, *, urgent: bool = False) -> str:
         """Record that a trade was opened; returns the record's id. Raises `RecordInvalid`, `JournalFull`."""
-        return self._log_trade(Kind.TRADE_ENTRY, trade, urgent)
+        return self._log_trade(_TRADE_ENTRY, trade, urgent)
 
     def log_trade_exit(self, trade: TradeLogData, *, urgent: bool = False) -> str:
         """Record that a trade was closed: the same `trade_id` and `order_id`, with `exit_price` and the outcome."""
-        return self._log_trade(Kind.TRADE_EXIT, trade, urgent)
+        return self._log_trade(_TRADE_EXIT, trade, urgent)
 
     def log_order(self, order: OrderData, *, urgent: bool = False) -> str:
         return self._log(Kind.ORDER, order, urgent=urgent)
@@ -154,12 +172,12 @@ class TradingLogger:
 
     def log_cognitive_decision(self, decision: DecisionData | Mapping[str, Any], *, urgent: bool = False) -> str:
         """Record why something was or was not done."""
-        return self._log(Kind.DECISION, _as(DecisionData, decision), urgent=urgent)
+        return self._log(Kind.DECISION, decision, urgent=urgent)
 
     def log_risk_event(
         self, event: RiskEventData | Mapping[str, Any], *, severity: Severity = Severity.WARNING, urgent: bool = True
     ) -> str:
-        return self._log(Kind.RISK_EVENT, _as(RiskEventData, event), severity=severity, urgent=urgent)
+        return self._log(Kind.RISK_EVENT, event, severity=severity, urgent=urgent)
 
     def log_audit(self, audit: AuditData, *, actor: str, urgent: bool = True) -> str:
         """Record who did what: halt, resume, changes of settings and retention."""
@@ -175,28 +193,26 @@ class TradingLogger:
         urgent: bool = False,
     ) -> str:
         """Record an exception with its stack and its chain of causes."""
-        data = exceptions.describe(error, source, context or {})
+        data = exceptions.describe(error, source, _merged(context, {}))
         return self._log(Kind.ERROR, data, severity=severity, urgent=urgent)
 
     def log_warning(self, message: str, context: Mapping[str, Any] | None = None, source: str = "") -> str:
-        return self._log(Kind.WARNING, WarningData(message=message, source=source, context=dict(context or {})))
+        return self._log(Kind.WARNING, WarningData(message=message, source=source, context=_merged(context, {})))
 
     def log_system_event(
         self,
         message: str,
         context: Mapping[str, Any] | None = None,
         *,
-        severity: Severity = Severity.INFO,
+        severity: Severity = _INFO,
         **fields: Any,
     ) -> str:
         """Record that something happened: a message and free fields."""
-        data = EventData(message=message, context={**context, **fields} if context else fields)
-        return self._log(Kind.SYSTEM_EVENT, data, severity=severity)
+        return self._log_event(_SYSTEM_EVENT, severity, message, _merged(context, fields) if context else fields)
 
     def log_debug(self, message: str, context: Mapping[str, Any] | None = None, **fields: Any) -> str:
         """Like a system event, but dropped (and counted) when the journal is full; then the answer is empty."""
-        data = EventData(message=message, context={**context, **fields} if context else fields)
-        return self._log(Kind.DEBUG, data)
+        return self._log_event(Kind.DEBUG, Severity.DEBUG, message, _merged(context, fields) if context else fields)
 
     def log_heartbeat(self, heartbeat: HeartbeatData) -> str:
         return self._log(Kind.HEARTBEAT, heartbeat)
@@ -207,12 +223,12 @@ class TradingLogger:
 
     def log_daily_summary(self, metrics: Mapping[str, Any], *, date: date | None = None) -> str:
         """Record a day's metrics by name. `date` is the market day, by default that of the clock."""
-        return self._log(Kind.SUMMARY, SummaryData(date=date or self._today(), metrics=dict(metrics)))
+        return self._log(Kind.SUMMARY, SummaryData(date=date or self._today(), metrics=_merged(metrics, {})))
 
     def log_daily_reflection(
         self, text: str, *, date: date | None = None, context: Mapping[str, Any] | None = None
     ) -> str:
-        data = ReflectionData(date=date or self._today(), text=text, context=dict(context or {}))
+        data = ReflectionData(date=date or self._today(), text=text, context=_merged(context, {}))
         return self._log(Kind.REFLECTION, data)
 
     def log_prediction(self, prediction: PredictionData) -> str:
@@ -274,77 +290,100 @@ class TradingLogger:
     def _prepare(self) -> None:
         """Encode once what is the same in every record of this logger and run."""
         self._info = self._run.info
-        repair = Repair(self._redactor)
-        context = repair.value(self._context, "context") if self._context else None
-        self._static: dict[tuple[str, str, str], bytes] = {}
-        self._constant = self._run.envelope(self._settings) | {
-            name: value for name, value in self._identity.items() if value
+        clean, repair = self._redactor.clean, Repair(self._redactor, _CONTEXT_BUDGET)
+        identity: dict[str, Any] = {
+            name: repair.any_text(value, name) for name, value in self._identity.items() if value
         }
-        if context:
-            self._constant["context"] = context
-        self._environment = trades.TradeEnvironment(
+        envelope = self._run.envelope(self._settings)
+        self._constant: dict[str, Any] = {**{name: clean(value) for name, value in envelope.items()}, **identity}
+        if self._context:
+            self._constant["context"] = repair.mapping(self._context, "context")
+        if repair.paths:
+            self._constant["_repaired"] = repair.paths
+        environment = trades.TradeEnvironment(
             execution_mode=self._mode,
             session_id=self.session_id,
             bot_version=self._constant["bot_version"],
             config_hash=self._constant["config_hash"],
         )
-        self._at: tuple[object, bytes] = (None, b"")
+        self._trades = trades.TradeEncoder(environment, self._redactor)
+        self._events = EventEncoder(self._redactor)
+        self._ways: dict[tuple[str, str, str], _Way] = {}
+        self._market_time: tuple[object, str, bytes] = (None, "", b"")
 
-    def _envelope(self, kind: Kind, severity: Severity, actor: str) -> bytes:
-        """What stands between a record's time and its market time, encoded."""
-        if self._run.info is not self._info:
-            self._prepare()
-        key = (kind, severity, actor)
-        known = self._static.get(key)
-        if known is None:
-            fields = {"kind": kind.value, "severity": severity.value, **self._constant}
-            if actor:
-                fields["actor"] = actor
-            known = b"," + self._redactor.clean(payloads.encode_json(fields))[1:-1]
-            self._static[key] = known
-        return known
+    def _way(self, kind: Kind, severity: Severity, actor: str) -> _Way:
+        if actor:
+            actor = payloads.label(actor, Repair(self._redactor), "actor")
+        elif kind is Kind.AUDIT:
+            raise RecordInvalid("an audit record needs an actor", "say who did it: log_audit(..., actor=...)")
+        if severity not in Severity:
+            raise RecordInvalid(f"severity is {payloads.shortened(severity)}", f"use one of {', '.join(Severity)}")
+        fields = {"kind": kind, "severity": severity, **self._constant}
+        if actor:
+            fields["actor"] = actor
+        route = KINDS[kind]
+        way = _Way(
+            stream=route.stream,
+            admission=_ADMISSIONS[kind],
+            envelope=b"," + encode_json(fields)[1:-1],
+            id_end=len(lines.id_prefix(self.run, route.stream)) + lines.OFFSET_DIGITS,
+        )
+        if len(self._ways) < _MOST_WAYS:
+            self._ways[kind, severity, actor] = way
+        return way
 
-    def _market_time(self) -> bytes:
+    def _now(self) -> tuple[object, str, bytes]:
+        """Market time as it is, as text, and as what a record says of it; nothing where it is the machine's."""
         if self._clock is None:
-            return b""
+            return _NO_MARKET_TIME
         now = self._clock.now()
-        if now is not self._at[0]:
-            self._at = (now, b',"at":"%s"' % lines.timestamp(now).encode())
-        return self._at[1]
+        if now is not self._market_time[0]:
+            text = lines.timestamp(now)
+            self._market_time = (now, text, b',"at":"%s"' % text.encode())
+        return self._market_time
 
     def _today(self) -> date:
         return (self._clock or self._run.wall_clock).now().date()
 
     def _log_trade(self, kind: Kind, trade: TradeLogData, urgent: bool) -> str:
-        moment = lines.timestamp((self._clock or self._run.wall_clock).now())
-        data = trades.encode(trade, self._environment, self._redactor, moment, entry=kind is Kind.TRADE_ENTRY)
-        return self._append(kind, Severity.INFO, data, urgent, "")
+        try:
+            moment = self._now()[1] or lines.timestamp(self._run.wall_clock.now())
+            data = self._trades.encode(trade, moment, entry=kind is _TRADE_ENTRY)
+            return self._append(kind, _INFO, data, urgent)
+        except RunnerError:
+            self._run.count_error()
+            raise
+
+    def _log_event(self, kind: Kind, severity: Severity, message: str, fields: Mapping[str, Any]) -> str:
+        try:
+            return self._append(kind, severity, self._events.encode(message, fields), False)
+        except RunnerError:
+            self._run.count_error()
+            raise
 
     def _log(
-        self,
-        kind: Kind,
-        payload: msgspec.Struct,
-        *,
-        severity: Severity | None = None,
-        urgent: bool = False,
-        actor: str = "",
+        self, kind: Kind, payload: Any, *, severity: Severity | None = None, urgent: bool = False, actor: str = ""
     ) -> str:
-        data = payloads.encode(payload, self._redactor)
-        return self._append(kind, severity or KINDS[kind].severity, data, urgent, actor)
-
-    def _append(self, kind: Kind, severity: Severity, data: bytes, urgent: bool, actor: str) -> str:
-        if self._redactor.needles:
-            data = self._redactor.clean(data)
-        journal = self._run.journal
-        envelope = self._envelope(kind, severity, actor)
-        body = b'%s%s,"data":%s' % (envelope, self._market_time(), data)
-        if len(body) > lines.MAX_LINE - 256:
-            raise RecordInvalid(f"a {kind.value} of {len(body)} bytes is too large", "a record is at most 256 KiB")
-        admission = _ADMISSIONS[kind]
         try:
-            line = journal.append(KINDS[kind].stream, body, admission)
+            data = payloads.encode(payloads.of_kind(kind, payload), self._redactor)
+            return self._append(kind, severity or KINDS[kind].severity, data, urgent, actor)
+        except RunnerError:
+            self._run.count_error()
+            raise
+
+    def _append(self, kind: Kind, severity: Severity, data: bytes, urgent: bool, actor: str = "") -> str:
+        run = self._run
+        journal = run.journal
+        if run.info is not self._info:
+            self._prepare()
+        way = self._ways.get((kind, severity, actor)) or self._way(kind, severity, actor)
+        body = b'%s%s,"data":%s' % (way.envelope, self._now()[2], data)
+        if len(body) > _LONGEST_BODY:
+            raise RecordInvalid(f"a {kind.value} of {len(body)} bytes is too large", "a record is at most 256 KiB")
+        try:
+            line = journal.append(way.stream, body, way.admission)
         except JournalFull:
-            if not admission.droppable:
+            if not way.admission.droppable:
                 raise
             journal.count_dropped(kind.value)
             return ""
@@ -353,9 +392,9 @@ class TradingLogger:
         if urgent:
             journal.sync()
             bell.ring(self._home)
-        if admission.critical and self._run.on_ram_disk:
-            self._run.await_archive(2.0)
-        return line[7 : line.index(b'"', 7)].decode()
+        if run.on_ram_disk and way.admission.critical:
+            run.await_archive(2.0)
+        return line[_ID_START : way.id_end].decode()
 
     def _show(self, kind: Kind, severity: Severity, line: bytes) -> None:
         for observer in self._observers:
@@ -369,15 +408,12 @@ def create_trading_logger(
     return TradingLogger(session_id, bot_type, **options)
 
 
-def _as(kind: type[Any], value: Any) -> Any:
-    """A payload from a mapping, as the source documents show it."""
-    if isinstance(value, kind):
-        return value
+def _merged(context: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Both in one. A context that is no mapping, or that cannot be read, becomes a field of its own."""
     try:
-        return kind(**value)
-    except TypeError as error:
-        message = str(error).replace("__init__() ", "")
-        raise RecordInvalid(f"{kind.__name__}: {message}", f"fields: {', '.join(kind.__struct_fields__)}") from None
+        return {**(context or {}), **fields}
+    except Exception:  # a context is the caller's and may be anything, and a record is not lost for it
+        return {"context": context, **fields}
 
 
 _open_loggers: weakref.WeakSet[TradingLogger] = weakref.WeakSet()

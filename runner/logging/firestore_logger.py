@@ -61,12 +61,12 @@ class FirestoreLogger:
         self._since: float | None = None
 
     def step(self, *, drain: bool = False) -> bool:
-        over = False
         present = self._sources.present()
         self._let_go(present)
         for info in present:
             for stream in documents.STREAMS:
-                over |= self._read(info, stream) and bool(info.closed)
+                self._read(info, stream)
+        over = any(info.closed and info.run in self._touched for info in present)
         if self._touched and (drain or over or self._is_due()):
             self._flush()
             return True
@@ -95,20 +95,19 @@ class FirestoreLogger:
         self._shipped = {key: cursor for key, cursor in self._shipped.items() if key[0] in kept}
         self._touched &= kept
 
-    def _read(self, info: RunInfo, stream: str) -> bool:
-        """Fold new lines of a stream; returns whether there were any."""
+    def _read(self, info: RunInfo, stream: str) -> None:
+        """Fold new lines of a stream."""
         state = self.state(info.run)
         before = state.streams.get(stream, Cursor())
         chunk, cursor = self._patient_read(info, stream, before)
         if cursor == before:
-            return False
+            return
         for line in lines.split(chunk):
             if lines.is_intact(line) and self._folding.add(lines.decode(line), info.epoch):
                 state.folded += 1
                 self._since = self._since if self._since is not None else self._journals.clock.monotonic()
         state.streams[stream] = cursor
         self._touched.add(info.run)
-        return True
 
     def _patient_read(self, info: RunInfo, stream: str, cursor: Cursor) -> tuple[bytes, Cursor]:
         return self.patience.call(lambda: self._sources.read(info, stream, cursor))

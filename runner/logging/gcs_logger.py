@@ -303,9 +303,12 @@ class GCSLogger:
         following, length = next_intact(chunk, lines.id_prefix(run, stream), state.cursor.next)
         if not length and following == state.cursor.next:
             return False
-        reason = f"damaged or missing: records {state.cursor.next} to {following - 1} are lost"
-        quarantine(self._journals.home, run, stream, state.cursor.next, chunk[:length], reason)
-        self.patience.refused(JournalError(f"{stream} of run {run}: {reason}"))
+        lost = (
+            f"records {state.cursor.next} to {following - 1} are lost" if following > state.cursor.next else "damaged"
+        )
+        if length:
+            quarantine(self._journals.home, run, stream, state.cursor.next, chunk[:length], lost)
+        self.patience.refused(JournalError(f"{stream} of run {run}, from record {state.cursor.next} on: {lost}"))
         position = reader.position - len(chunk) + length
         cursor = Cursor(next=following, segment=reader.segment, position=position)
         self._save(run, stream, msgspec.structs.replace(state, cursor=cursor))

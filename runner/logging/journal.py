@@ -23,10 +23,12 @@ Guarantees
 *process*: when `append` returns. *machine*: when `sync` returns; otherwise within 10 ms while a shipper runs, which
 syncs segments and, where a writer is too busy to copy, fronts (`commit`). A loss of power leaves a prefix of a stream.
 
+Interruptions: a signal handler may raise or log in the middle of any call, see `stream_writer`.
+
 Recovery (by the shipper, once the lock is free; see `recovery`)
 ----------------------------------------------------------------
-Cut a torn last line off the last segment; append the front's intact lines that continue its offsets; write a seal;
-delete the front; mark the run closed. Every step can be repeated. What does not belong is quarantined, not dropped.
+Cut what follows the last intact line of each segment; append the front's intact lines that continue it; write a seal;
+mark the run closed; delete the fronts. Every step can be repeated. What does not belong is quarantined, not dropped.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ class Journal:
         self._second, self._second_text = -1, b""
         self._stop = threading.Event()
         self._open()
-        self._quota = Quota(home, limits.quota, self._tally)
+        self._quota = Quota(home, limits.quota, self._tally, lambda: sum(self.buffered.values()))
         self._copier = threading.Thread(target=self._copy_forever, name=f"journal-{info.bot}", daemon=True)
         self._copier.start()
 
@@ -117,16 +119,16 @@ class Journal:
             self._quota.admit(admission)
         with self._lock:
             writer = self._streams.get(stream) or self._open_stream(stream)
-            accepted = False
-            while not accepted:
-                self._check_open()
+            while True:
                 seq = tally.seq
                 line = lines.seal(
                     b'%s%012d","seq":%d,"ts":"%sZ"%s'
                     % (writer.prefix, writer.next_offset, seq, self._timestamp(), body)
                 )
-                writer.make_room(len(line))
-                accepted = writer.store(line, tally, seq)
+                if writer.store(line, tally, seq):
+                    break
+                if tally.ended:
+                    raise _closed()
         if writer.written - writer.copied >= COPY_AT:
             self._copy_ahead(writer)
         return line
@@ -211,7 +213,8 @@ class Journal:
 
         Only a signal handler can find it half open, and is refused.
         """
-        self._check_open()
+        if self._tally.ended:
+            raise _closed()
         if name in self._opening:
             raise JournalError(f"the stream {name} is just being opened", "log less in signal handlers")
         self._opening.add(name)
@@ -223,10 +226,6 @@ class Journal:
         finally:
             self._opening.discard(name)
         return writer
-
-    def _check_open(self) -> None:
-        if self._tally.ended:
-            raise JournalError("the logger is closed", "open a new one: each is a run of its own")
 
     def _copy_ahead(self, writer: StreamWriter) -> None:
         """A busy caller copies for itself. The record is safe already: a failure concerns the next one."""
@@ -278,3 +277,7 @@ class Journal:
         self._quota.measure()
         with contextlib.suppress(JournalError):
             self.on_idle()
+
+
+def _closed() -> JournalError:
+    return JournalError("the logger is closed", "open a new one: each is a run of its own")

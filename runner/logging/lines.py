@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from zlib import crc32
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from runner.errors import JournalError
 
@@ -23,6 +23,7 @@ OFFSET_DIGITS = 12
 MAX_LINE = 256 * 1024
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def seal(body: bytes) -> bytes:
@@ -83,6 +84,9 @@ def new_run(time_ns: int) -> str:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, the form of every time in a record. `moment` is aware."""
+    if type(moment) is datetime and moment.tzinfo is UTC:
+        text = _encode(moment)[1:-2].decode()
+        return f"{text}Z" if moment.microsecond else f"{text}.000000Z"
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 

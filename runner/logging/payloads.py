@@ -20,7 +20,7 @@ import msgspec
 
 from runner.errors import ConfigError, RecordInvalid
 from runner.logging.lines import timestamp
-from runner.logging.log_types import Id, Number, Symbol, Text
+from runner.logging.log_types import PAYLOADS, Id, Kind, Number, Symbol, Text
 from runner.logging.redaction import Redactor
 from runner.logging.repair import Repair, encode_json, shown
 from runner.market.instruments import check_symbol
@@ -31,6 +31,20 @@ _ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 _LABEL = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,200}")
 _MOST_DIGITS = 400
 _MOST_BITS = 1024
+
+
+def of_kind(kind: Kind, payload: Any) -> msgspec.Struct:
+    """The payload of a kind, also from a mapping. Raises `RecordInvalid` naming a field that is missing or unknown."""
+    expected = PAYLOADS[kind]
+    if isinstance(payload, expected):
+        return payload
+    hint = f"fields: {', '.join(expected.__struct_fields__)}"
+    if not isinstance(payload, Mapping):
+        raise RecordInvalid(f"{shortened(payload)} is no {expected.__name__}", hint)
+    try:
+        return expected(**payload)
+    except TypeError as error:
+        raise RecordInvalid(f"{expected.__name__}: {error}", hint) from None
 
 
 def encode(payload: msgspec.Struct, redactor: Redactor) -> bytes:
@@ -54,7 +68,7 @@ def number(value: Any, repair: Repair, name: str) -> str:
         if len(text) <= 2 * _MOST_DIGITS:
             return text
     raise RecordInvalid(
-        f"{name} is {_shortened(value)}, not a finite number", "give a Decimal, an int or a finite float"
+        f"{name} is {shortened(value)}, not a finite number", "give a Decimal, an int or a finite float"
     )
 
 
@@ -81,7 +95,7 @@ def _as_number(value: Any) -> Decimal | int | float | None:
 def identifier(value: Any, repair: Repair, name: str) -> str:
     if type(value) is not str or not _ID.fullmatch(value) or ".." in value:
         raise RecordInvalid(
-            f"{name} is {_shortened(value)}, not an id", "ids have 1-128 characters, no control characters and no '..'"
+            f"{name} is {shortened(value)}, not an id", "ids have 1-128 characters, no control characters and no '..'"
         )
     return repair.redactor.clean(value)
 
@@ -92,30 +106,32 @@ def symbol(value: Any, repair: Repair, name: str) -> str:
             return repair.redactor.clean(check_symbol(str.__str__(value)))
     except ConfigError:
         pass
-    raise RecordInvalid(
-        f"{name} is {_shortened(value)}, not a symbol", "symbols are 1-20 characters of A-Z 0-9 . _ / -"
-    )
+    raise RecordInvalid(f"{name} is {shortened(value)}, not a symbol", "symbols are 1-20 characters of A-Z 0-9 . _ / -")
 
 
 def moment(value: Any, repair: Repair, name: str) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not an aware datetime", "use datetime(..., tzinfo=UTC)")
+        raise RecordInvalid(f"{name} is {shortened(value)}, not an aware datetime", "use datetime(..., tzinfo=UTC)")
     try:
         return timestamp(value)
     except (OverflowError, ValueError):
-        raise RecordInvalid(f"{name} is {_shortened(value)}, which is no time in UTC", "years are 1 to 9999") from None
+        raise RecordInvalid(f"{name} is {shortened(value)}, which is no time in UTC", "years are 1 to 9999") from None
 
 
 def _day(value: Any, repair: Repair, name: str) -> str:
     if type(value) is not date:
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not a date", "use datetime.date(...)")
+        raise RecordInvalid(f"{name} is {shortened(value)}, not a date", "use datetime.date(...)")
     return value.isoformat()
 
 
+def is_label(value: str) -> bool:
+    return _LABEL.fullmatch(value) is not None
+
+
 def label(value: Any, repair: Repair, name: str) -> str:
-    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+    if not isinstance(value, str) or not is_label(value):
         raise RecordInvalid(
-            f"{name} is {_shortened(value)}, not a label", "labels have at most 200 printable characters"
+            f"{name} is {shortened(value)}, not a label", "labels have at most 200 printable characters"
         )
     return repair.redactor.clean(str.__str__(value))
 
@@ -127,7 +143,7 @@ def _text(value: Any, repair: Repair, name: str) -> str:
 def _integer(value: Any, repair: Repair, name: str) -> int:
     exact = _as_number(value)
     if type(exact) is not int or not -(1 << 63) <= exact < 1 << 63:
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not an integer", "give an int of at most 64 bits")
+        raise RecordInvalid(f"{name} is {shortened(value)}, not an integer", "give an int of at most 64 bits")
     return exact
 
 
@@ -136,13 +152,13 @@ def _real(value: Any, repair: Repair, name: str) -> float:
     if type(exact) is int and exact.bit_length() <= _MOST_BITS - 1:
         return float(exact)
     if type(exact) is not float or not math.isfinite(exact):
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not a finite number", "give a finite float")
+        raise RecordInvalid(f"{name} is {shortened(value)}, not a finite number", "give a finite float")
     return exact
 
 
 def _flag(value: Any, repair: Repair, name: str) -> bool:
     if type(value) is not bool:
-        raise RecordInvalid(f"{name} is {_shortened(value)}, not a boolean", "give True or False")
+        raise RecordInvalid(f"{name} is {shortened(value)}, not a boolean", "give True or False")
     return value
 
 
@@ -202,12 +218,13 @@ def _optional(convert: Convert) -> Convert:
 def _choice(allowed: tuple[str, ...]) -> Convert:
     def choose(value: Any, repair: Repair, name: str) -> str:
         if not isinstance(value, str) or value not in allowed:
-            raise RecordInvalid(f"{name} is {_shortened(value)}", f"use one of {', '.join(allowed)}")
+            raise RecordInvalid(f"{name} is {shortened(value)}", f"use one of {', '.join(allowed)}")
         return str.__str__(value)
 
     return choose
 
 
-def _shortened(value: Any) -> str:
+def shortened(value: Any) -> str:
+    """A value as an error message shows it."""
     text = shown(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from runner.errors import JournalFull
@@ -40,13 +41,16 @@ class Tally:
 
 
 class Quota:
-    """Of one run. `budget` is how many bytes the run may have accepted before the journal counts as full."""
+    """Of one run. `budget` is how many bytes the run may have accepted before the journal counts as full.
 
-    def __init__(self, home: Home, limit: int, tally: Tally) -> None:
+    `waiting` tells how many bytes of the run are not in segments yet.
+    """
+
+    def __init__(self, home: Home, limit: int, tally: Tally, waiting: Callable[[], int]) -> None:
         self.budget = 0
         self._home = home
         self._limit = limit
-        self._tally = tally
+        self._tally, self._waiting = tally, waiting
         self._disk_full = False
         self.measure()
 
@@ -55,7 +59,8 @@ class Quota:
         if self._disk_full:
             return
         limit = self._limit or default_quota(self._home)
-        self.budget = self._tally.stored + limit - used(self._home)
+        taken = self._waiting() + used(self._home)
+        self.budget = self._tally.stored + limit - taken
 
     def close_for_disk(self) -> None:
         """The disk is full: accept nothing more but what the reserve is for."""

@@ -67,12 +67,20 @@ class Redactor:
                 text = text.replace(needle, REDACTED)
         return text
 
+    def finds(self, text: str) -> bool:
+        """Whether a text holds a registered value."""
+        return _any_in(self.needles, text)
+
     def suspects(self, encoded: bytes) -> bool:
         """Whether encoded JSON may hold a registered value. It never overlooks one."""
-        if not self.needles:
-            return False
-        text = encoded.decode()
-        return any(needle in text for needle in self._encoded_needles)
+        return bool(self.needles) and _any_in(self._encoded_needles, encoded.decode())
+
+
+def _any_in(needles: tuple[str, ...], text: str) -> bool:
+    for needle in needles:  # noqa: SIM110  `any` with a generator takes twice as long
+        if needle in text:
+            return True
+    return False
 
 
 def _forms(value: str) -> set[str]:

@@ -187,7 +187,8 @@ class Repair:
         return self.any_text(value, path)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """What `repr` says, also where it raises."""
     try:
         return repr(value)
     except Exception as error:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from runner.logging import bell, checkpoint, disk, lines
 from runner.logging.firestore_logger import NAME as LIVE
 from runner.logging.firestore_logger import LiveState
 from runner.logging.gcs_logger import ArchiveState
-from runner.logging.journal import FORMAT, Admission, Journal, RunInfo, request_path
+from runner.logging.journal import FORMAT, Admission, Journal, RunInfo, request_path, runs
 from runner.logging.log_types import DroppedData, Kind, SealData, Severity
 from runner.logging.routes import KINDS
 from runner.settings import Settings
@@ -42,6 +43,7 @@ class Run:
         self._started = time.monotonic()
         self._closing, self._opening = threading.RLock(), threading.Lock()
         self._errors = 0
+        self._dropped: Counter[str] = Counter()
         self._closed = self._forked = False
         self._sealed: Mapping[str, Any] = {}
         self._open(info)
@@ -101,8 +103,18 @@ class Run:
             "shipper_lag": accepted - archived,
             "shipper_running": disk.is_locked(self._home.shipper_lock),
             "delivery_rate": archived / accepted if accepted else None,
-            "dropped": dict(self._journal.dropped),
+            "dropped": dict(self._dropped + Counter(self._journal.dropped)),
+            "recovered": self._recovered(),
         }
+
+    def count_error(self) -> None:
+        """Count a record that was refused."""
+        self._errors += 1
+
+    def _recovered(self) -> int:
+        """How many records of this bot's dead runs, of those still in the journal, the shipper has saved."""
+        finished = (info for info in runs(self._home) if info.bot == self.info.bot)
+        return sum(info.records for info in finished if info.closed == "recovery")
 
     def seal(self, reason: str) -> None:
         """Append a seal over everything that the run has accepted."""
@@ -158,6 +170,7 @@ class Run:
             return
         try:
             self._write(Kind.DROPPED, msgspec.json.encode(DroppedData(counts=counts)), admission)
+            self._dropped.update(counts)
         except JournalFull:
             for kind, count in counts.items():
                 self._journal.count_dropped(kind, count)

@@ -58,32 +58,29 @@ class StreamWriter:
             self.discard()
             raise
 
-    def make_room(self, size: int) -> None:
-        """Free as much of the ring as a line needs. Raises `JournalError`."""
-        if self._lacks_room(size):
-            self.copy()
-            if self._lacks_room(size):
-                raise JournalFull("the front is full while it is being copied", "log less in signal handlers")
-
     def store(self, line: bytes, tally: Tally, seq: int) -> bool:
         """Accept a line that was made for `seq`; False when a signal handler took that place, or ended the run.
 
-        The caller holds the run's lock and has made room.
+        The caller holds the run's lock. Raises `JournalError` where no room can be made.
         """
-        front, size, offset, position = self.front, len(line), self.next_offset, self.written
+        front, offset, position, size = self.front, self.next_offset, self.written, len(line)
+        written, rest = position + size, b""
         start = HEADER + position % front.capacity
-        kept = min(size, front.end - start)
-        first, rest = slice(start, start + kept), slice(HEADER, HEADER + size - kept)
-        begin, remainder = line[:kept], line[kept:]
+        first = slice(start, start + size)
+        if written - self.copied > front.capacity:
+            self._make_room(written)
+        if start + size > front.end:
+            first, second = slice(start, front.end), slice(HEADER, HEADER + start + size - front.end)
+            line, rest = line[: front.end - start], line[front.end - start :]
         if not offset % BLOCK and offset:
             self._block_starts.append(position)
         if tally.seq != seq or tally.ended:
             return False
         # From here on nothing is called, and so no signal handler can come in between.
-        front.ring[first] = begin
-        if remainder:
-            front.ring[rest] = remainder
-        front.header[WRITTEN] = self.written = position + size
+        front.ring[first] = line
+        if rest:
+            front.ring[second] = rest
+        front.header[WRITTEN] = self.written = written
         self.next_offset = offset + 1
         tally.seq = seq + 1
         tally.stored += size
@@ -155,8 +152,11 @@ class StreamWriter:
         self.front.close()
         front_path(self._folder, self._name).unlink()
 
-    def _lacks_room(self, size: int) -> bool:
-        return self.written + size - self.copied > self.front.capacity
+    def _make_room(self, end: int) -> None:
+        """Free as much of the ring as a line that ends there needs."""
+        self.copy()
+        if end - self.copied > self.front.capacity:
+            raise JournalFull("the front is full while it is being copied", "log less in signal handlers")
 
     def _copy_new(self) -> None:
         start, end = self.copied, self.written

@@ -24,12 +24,22 @@ from runner.stores.base import Archive, LiveStore, Stream, Warehouse
 from runner.stores.columns import Column
 
 _CLOUD = ("firestore", "gs", "pubsub", "bigquery")
+_LIVE, _ARCHIVE, _STREAM, _WAREHOUSE = ("sqlite", "memory"), ("file", "memory"), ("memory",), ("duckdb",)
+
+
+def check_urls(settings: Settings) -> None:
+    """Raise `ConfigError` for a store URL that cannot be used, before anything is opened or made."""
+    home, stores = Home(settings.home), settings.stores
+    _split("TRON_LIVE_STORE", stores.live, home.live, "sqlite", _LIVE)
+    _split("TRON_ARCHIVE", stores.archive, home.archive, "file", _ARCHIVE)
+    _split("TRON_STREAM", stores.stream, Path(), "memory", _STREAM)
+    _split("TRON_WAREHOUSE", stores.warehouse, home.warehouse, "duckdb", _WAREHOUSE)
 
 
 def open_live(settings: Settings, *, clock: Clock | None = None) -> LiveStore:
     """The live store of the settings. Raises `ConfigError` for its URL, `StoreUnavailable` when it cannot be used."""
     url = settings.stores.live
-    scheme, path = _split("TRON_LIVE_STORE", url, Home(settings.home).live, "sqlite", ("sqlite", "memory"))
+    scheme, path = _split("TRON_LIVE_STORE", url, Home(settings.home).live, "sqlite", _LIVE)
     if scheme == "memory":
         from runner.stores.memory import MemoryLiveStore
 
@@ -42,7 +52,7 @@ def open_live(settings: Settings, *, clock: Clock | None = None) -> LiveStore:
 def open_archive(settings: Settings) -> Archive:
     """The archive of the settings. Raises `ConfigError` for its URL."""
     url = settings.stores.archive
-    scheme, path = _split("TRON_ARCHIVE", url, Home(settings.home).archive, "file", ("file", "memory"))
+    scheme, path = _split("TRON_ARCHIVE", url, Home(settings.home).archive, "file", _ARCHIVE)
     if scheme == "memory":
         from runner.stores.memory import MemoryArchive
 
@@ -54,7 +64,7 @@ def open_archive(settings: Settings) -> Archive:
 
 def open_stream(settings: Settings) -> Stream:
     """The stream of the settings. Raises `ConfigError` for its URL."""
-    _split("TRON_STREAM", settings.stores.stream, Path(), "memory", ("memory",))
+    _split("TRON_STREAM", settings.stores.stream, Path(), "memory", _STREAM)
     from runner.stores.memory import MemoryStream
 
     return MemoryStream()
@@ -63,7 +73,7 @@ def open_stream(settings: Settings) -> Stream:
 def open_warehouse(settings: Settings, columns: Mapping[str, Sequence[Column]]) -> Warehouse:
     """The warehouse of the settings; `columns` are the payload's, by stream. Raises `ConfigError` for its URL."""
     url = settings.stores.warehouse
-    _, path = _split("TRON_WAREHOUSE", url, Home(settings.home).warehouse, "duckdb", ("duckdb",))
+    _, path = _split("TRON_WAREHOUSE", url, Home(settings.home).warehouse, "duckdb", _WAREHOUSE)
     from runner.stores.duckdb import DuckdbWarehouse
 
     return DuckdbWarehouse(path, columns)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -129,7 +129,7 @@ def _address(kind: str, host: str) -> str:
     return f"http://{host}" if kind in ("gcs", "bigquery") else host
 
 
-def _give_up(missing: EmulatorMissing) -> Any:
+def _give_up(missing: EmulatorMissing) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(str(missing), pytrace=False)
     pytest.skip(str(missing))

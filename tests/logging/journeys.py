@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -124,10 +125,10 @@ class RecordingStream:
     """A stream that keeps everything it was given."""
 
     def __init__(self) -> None:
-        self.operations: Any = {}
+        self.operations: Counter[str] = Counter()
         self.messages: list[Message] = []
 
-    def publish(self, messages: Iterable[Message]) -> None:
+    def publish(self, messages: Sequence[Message]) -> None:
         self.messages.extend(messages)
 
     def close(self) -> None:
@@ -144,6 +145,7 @@ class Fleet:
     archive: Archive
     stream: Stream
     archive_bytes: int = 4096
+    longest_wait: float = 0
     stop: threading.Event = field(default_factory=threading.Event)
     troubles: list[Any] = field(default_factory=list)
 
@@ -158,7 +160,7 @@ class Fleet:
         ]
 
     def patience(self, name: str) -> Patience:
-        return Patience(name, self.stop, self.troubles.append, longest=0)
+        return Patience(name, self.stop, self.troubles.append, longest=self.longest_wait)
 
     def policy(self, name: str) -> ArchivePolicy:
         return ArchivePolicy(name, self.archive_bytes, 900, 300, compliance=name == "compliance")

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runner.layout import Home
 from runner.logging import TradingLogger, backlog, lines
 from runner.logging.bridges import LoguruSink, StructlogBridge, TradingHandler
 from runner.settings import Settings, Shipping
+from runner.testing import CapturingLogger
 
 Records = Callable[[], list[dict[str, Any]]]
 
@@ -66,6 +69,30 @@ class Unpicklable(Exception):
 
     def __reduce__(self) -> Any:
         raise TypeError("stays here")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    message=st.text(st.characters(exclude_categories=())),
+    level=st.integers(0, 60),
+    extra=st.dictionaries(st.text(st.characters(exclude_categories=())), ANYTHING, max_size=4),
+)
+@settings(max_examples=50)
+def test_whatever_a_program_says_becomes_exactly_one_record(message: str, level: int, extra: dict[str, Any]) -> None:
+    said = logging.makeLogRecord({"name": "acme", "msg": message, "levelno": level, "args": ()})
+    extra = {name: value for name, value in extra.items() if name not in vars(said)}
+    vars(said).update(extra)
+    with CapturingLogger() as trading:
+        TradingHandler(trading).emit(said)
+        (record,) = trading.captured
+
+    assert len(record["data"]["context"].keys() - {"source"}) == len(extra) + 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from runner.logging import create_trading_logger
 from runner.logging.bridges import install_excepthook
 sys.excepthook = lambda *caught: print("the hook before", file=sys.stderr)
 logger = create_trading_logger()
-install_excepthook(logger)
+hook = install_excepthook(logger)
 """
 
 
@@ -88,6 +88,13 @@ def test_a_record_that_cannot_be_written_does_not_hide_the_exception(home: Home)
 
     assert records == []
     assert done.stderr == ("tron: ValueError was not recorded: ZeroDivisionError: division by zero\nthe hook before\n")
+
+
+def test_a_hook_that_ends_before_its_logger_leaves_the_record_to_it(home: Home) -> None:
+    block = "with create_trading_logger(bot='inner') as inner, install_excepthook(inner):\n    1 / 0"
+    _, records = run(home, f"hook.remove()\n{block}")
+
+    assert [record["data"]["type"] for record in records] == ["ZeroDivisionError"]
 
 
 def test_removing_the_hooks_puts_the_earlier_ones_back(home: Home) -> None:

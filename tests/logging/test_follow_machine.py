@@ -91,7 +91,7 @@ class Shipping(RuleBasedStateMachine):
             self.clock,
             FaultyLiveStore(self.live, self.plan),
             FaultyArchive(self.archive, self.plan),
-            FaultyStream(self.stream, self.plan),  # type: ignore[arg-type]  # it counts nothing
+            FaultyStream(self.stream, self.plan),
         )
         self.settings = Settings(home=self.folder)
         self.writers: list[PlainWriter] = []
@@ -127,8 +127,9 @@ class Shipping(RuleBasedStateMachine):
     @rule(data=st.data())
     def write_much(self, data: st.DataObject) -> None:
         writer = self.writing[data.draw(st.sampled_from(sorted(self.writing)))]
-        writer.metrics(700)
-        writer.rotate("metrics")
+        for _ in range(4):
+            writer.metrics(600)
+            writer.rotate("metrics")
 
     @precondition(lambda self: self.writing)
     @rule(data=st.data(), killed=st.booleans())
@@ -145,6 +146,14 @@ class Shipping(RuleBasedStateMachine):
             self.restart()
         finally:
             self.plan.faults = []
+
+    @rule()
+    def archive_and_sweep(self) -> None:
+        """The live store and the stream fall behind, and the journal does not wait for them."""
+        self.house.adopt()
+        ship_all(follower for follower in self.followers if follower.pins)
+        self.clock.advance(4000)
+        self.house.sweep()
 
     @rule()
     def crash(self) -> None:

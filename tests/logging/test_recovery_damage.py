@@ -33,7 +33,7 @@ class Crash(BaseException):
 
 
 @pytest.fixture
-def dead(tmp_path: Path) -> Iterator[tuple[Home, RunInfo, list[bytes]]]:
+def dead(tmp_path: Path) -> tuple[Home, RunInfo, list[bytes]]:
     """A dead run of six records. The last four are in the front only, and the front has wrapped around."""
     home = Home(tmp_path / "living").create()
     journal = open_journal(home, segment_bytes=NEAR)
@@ -48,7 +48,7 @@ def dead(tmp_path: Path) -> Iterator[tuple[Home, RunInfo, list[bytes]]]:
     copy = dead_copy(journal, home, tmp_path / "dead")
     shrink(run_folder(copy, journal.info.run) / "system.front")
     journal.close()
-    yield copy, journal.info, written
+    return copy, journal.info, written
 
 
 def shrink(path: Path) -> None:
@@ -78,41 +78,63 @@ def assert_prefix(home: Home, run: str, written: list[bytes]) -> int:
     recover(home, run, CLOCK)
     kept = records(home, run, "system")
     assert kept == written[: len(kept)]
+    assert_sealed(home, run, len(kept))
+    return len(kept)
+
+
+def assert_sealed(home: Home, run: str, count: int) -> None:
     closed = read_info(run_folder(home, run))
     assert closed is not None
     assert closed.closed == "recovery"
     (seal,) = records(home, run, "seals")
-    assert lines.decode(seal)["data"]["streams"]["system"]["last"] == len(kept) - 1
-    return len(kept)
-
-
-def complete_segment(dead: tuple[Home, RunInfo, list[bytes]]) -> bytes:
-    return b"".join(dead[2])
+    assert lines.decode(seal)["data"]["streams"]["system"]["last"] == count - 1
 
 
 def flip(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize("damage", [lambda content, place: content[:place], flip], ids=["cut", "flipped"])
-def test_a_segment_damaged_at_every_byte_of_its_last_two_records_keeps_a_prefix(
-    dead: tuple[Home, RunInfo, list[bytes]], tmp_path: Path, damage: Callable[[bytes, int], bytes]
+def test_a_segment_cut_at_every_byte_of_its_last_two_records_keeps_a_prefix(
+    dead: tuple[Home, RunInfo, list[bytes]], tmp_path: Path
 ) -> None:
     source, run_info, written = dead
     (run_folder(source, run_info.run) / "system.front").unlink()
-    whole = complete_segment(dead)
-    tail = len(whole) - len(written[-1]) - len(written[-2])
+    whole = b"".join(written)
     fresh = copies(source, run_info.run, tmp_path / "copy")
-    for place in range(tail, len(whole)):
+    for place in range(len(whole) - len(written[-1]) - len(written[-2]), len(whole)):
         home = next(fresh)
-        damaged = damage(whole, place)
-        segment_path(run_folder(home, run_info.run), "system", 0).write_bytes(damaged)
+        segment_path(run_folder(home, run_info.run), "system", 0).write_bytes(whole[:place])
 
         kept = assert_prefix(home, run_info.run, written)
 
         assert kept >= COUNT - 2
-        assert b"".join(written[:kept]) + set_aside(home) == damaged
+        assert b"".join(written[:kept]) + set_aside(home) == whole[:place]
         assert len(reports(home)) == bool(set_aside(home))
+
+
+def test_a_segment_changed_at_every_byte_of_its_last_two_records_keeps_all_others(
+    dead: tuple[Home, RunInfo, list[bytes]], tmp_path: Path
+) -> None:
+    source, run_info, written = dead
+    (run_folder(source, run_info.run) / "system.front").unlink()
+    whole = b"".join(written)
+    tail = len(whole) - len(written[-1]) - len(written[-2])
+    fresh = copies(source, run_info.run, tmp_path / "copy")
+    for place in range(tail, len(whole)):
+        home = next(fresh)
+        segment_path(run_folder(home, run_info.run), "system", 0).write_bytes(flip(whole, place))
+
+        recover(home, run_info.run, CLOCK)
+
+        kept = [line for line in records(home, run_info.run, "system") if lines.is_intact(line)]
+        in_last = place >= len(whole) - len(written[-1])
+        swallowed = place == len(whole) - len(written[-1]) - 1
+        if in_last:
+            assert kept == written[:-1]
+        elif not swallowed:
+            assert kept == [*written[:-2], written[-1]]
+        assert kept[: COUNT - 2] == written[: COUNT - 2]
+        assert b"".join(records(home, run_info.run, "system")) + set_aside(home) == flip(whole, place)
 
 
 @pytest.mark.parametrize("damage", [lambda content, place: content[:place], flip], ids=["cut", "flipped"])
@@ -159,7 +181,7 @@ def test_a_torn_copy_that_the_front_still_holds_is_repaired_without_a_report(
     dead: tuple[Home, RunInfo, list[bytes]], tmp_path: Path
 ) -> None:
     source, run_info, written = dead
-    whole = complete_segment(dead)
+    whole = b"".join(written)
     fresh = copies(source, run_info.run, tmp_path / "copy")
     for end in range(len(written[0]) + len(written[1]), len(whole) + 1, 7):
         home = next(fresh)

@@ -1,0 +1,47 @@
+"""Figures beside what they must be and aim to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison. `ratio` must be at most `must` (at least, where `more_is_better`); `aim` is where we want to be."""
+
+    measure: str
+    ours: str
+    peer: str
+    ratio: float
+    must: float | None = None
+    aim: float | None = None
+    more_is_better: bool = False
+
+    @property
+    def verdict(self) -> str:
+        if self.must is None:
+            return ""
+        if self._reaches(self.aim):
+            return "aim reached"
+        return "reached" if self._reaches(self.must) else "MISSED"
+
+    def _reaches(self, limit: float | None) -> bool:
+        if limit is None:
+            return False
+        return self.ratio >= limit if self.more_is_better else self.ratio <= limit
+
+
+def show(title: str, rows: Iterable[Row]) -> None:
+    table = Table(title=title, title_justify="left")
+    table.add_column("measure")
+    for column in ("ours", "compared with", "ratio", "must", "aim"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for row in rows:
+        limits = ["" if limit is None else f"{limit:g}" for limit in (row.must, row.aim)]
+        table.add_row(row.measure, row.ours, row.peer, f"{row.ratio:.2f}", *limits, row.verdict)
+    Console(width=150).print(table)
