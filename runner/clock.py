@@ -1,7 +1,7 @@
 """Clocks. Code is given the time; it never takes it.
 
-`SystemClock` is the machine's time. `ManualClock` stands still until it is moved: bots on replayed bars use it as market
-time, tests use it for everything.
+`SystemClock` is the machine's time. `ManualClock` stands still until it is moved: bots on replayed bars use it as
+market time, tests use it for everything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Settings: `tron.toml` overridden by `TRON_*` variables, read once, frozen.
 
-`Settings.load(environ, directory)` is the only reader of the environment. Secrets are never settings: they come from the
-environment, a file or a secret manager where they are used. `config_hash` identifies the effective settings.
+`Settings.load(environ, directory)` is the only reader of the environment. Secrets are never settings: they come from
+the environment, a file or a secret manager where they are used. `config_hash` identifies the effective settings.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ _DEFAULT_BOTS = (
     Bot(name="vwap", strategy="vwap"),
 )
 
-_VARIABLES = {
+VARIABLES = {
     "TRON_HOME": ("home",),
     "ENVIRONMENT": ("environment",),
     "GOOGLE_CLOUD_PROJECT": ("project",),
@@ -176,7 +176,7 @@ class Settings(_Section):
         values = _read_toml((directory or Path.cwd()) / "tron.toml")
         if any(environ.get(name) for name in _CLOUD_RUN):
             values.setdefault("console", "WARNING")
-        for variable, path in _VARIABLES.items():
+        for variable, path in VARIABLES.items():
             if variable in environ and environ[variable] != "":
                 _put(values, path, environ[variable])
         _merge(values, overrides or {})

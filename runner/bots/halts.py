@@ -3,18 +3,18 @@
     {"version": 1, "bot": "...", "limit": "...", "reason": "...", "at": "<market time>", "run": "..."}
 
 While the file exists the bot enters nothing; only `resume`, by a named actor, removes it. A file that cannot be
-understood means halted. Writes are atomic and durable: temporary file, fsync, rename, fsync of the folder.
+understood means halted. Writes are atomic and durable.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runner.bots.risk import Limit
 from runner.errors import ConfigError
+from runner.files import replace, sync_folder
 from runner.layout import Home
 from runner.logging.core_logger import TradingLogger
 from runner.logging.log_types import AuditData
@@ -50,16 +50,9 @@ def write_halt(home: Home, bot: str, halt: Halt) -> None:
     """Keep a halt over restarts; durable when it returns. Raises `ConfigError`."""
     path = _path(home, bot)
     content = {"version": _VERSION, "bot": bot, **asdict(halt)}
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(content, indent=1).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        replace(path, json.dumps(content, indent=1).encode() + b"\n")
     except OSError as error:
         raise ConfigError(
             f"the halt of {bot} cannot be kept in {path}: {error.strerror or error}",
@@ -77,7 +70,7 @@ def resume(home: Home, bot: str, *, actor: str, reason: str, logger: TradingLogg
     logger.log_audit(audit, actor=actor)
     path = _path(home, bot)
     path.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return halt
 
 
@@ -93,11 +86,3 @@ def check_resumable(home: Home, bot: str, *, actor: str, reason: str) -> Halt:
 
 def _path(home: Home, bot: str) -> Path:
     return home.state / f"{bot}.json"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

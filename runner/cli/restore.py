@@ -45,9 +45,8 @@ def _restore_live(settings: Settings, clock: Clock) -> None:
         report = restore_live(open_archive(settings), store, now=clock.now())
     finally:
         store.close()
-    console().print(
-        f"live store: {report.documents:,} documents written, from {report.records:,} records in {report.objects:,} objects"
-    )
+    read = f"{report.records:,} records in {report.objects:,} objects"
+    console().print(f"live store: {report.documents:,} documents written, from {read}")
 
 
 def _restore_warehouse(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Group commit: the shipper's process keeps every live run's newest records at most 10 ms away from the disk.
+"""Group commit: the shipper's process keeps every live run's newest records about 10 ms away from the disk.
 
 Each cycle syncs the segments that grew. A writer that is too busy (or stopped) to copy its front leaves bytes behind
 that were there a cycle ago: then the front itself is synced, where recovery finds them. A writer's process does not

@@ -1,7 +1,4 @@
-"""Durable files: allocation, atomic replacement, locks. What the disk refuses becomes a `JournalError`.
-
-A file is replaced by writing a temporary one, syncing it, renaming it and syncing the folder, in this order.
-"""
+"""The journal's disk: allocation, syncing, replacement, locks. What it refuses becomes a `JournalError`."""
 
 from __future__ import annotations
 
@@ -11,10 +8,10 @@ import errno
 import fcntl
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner import files
 from runner.errors import JournalError, JournalFull
 
 _KEEP_SIZE = 1
@@ -60,30 +57,10 @@ def sync_data(descriptor: int) -> None:
             os.fsync(descriptor)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def replace(path: Path, content: bytes) -> None:
-    """Replace a file atomically and durably: readers see the old content or the new, also after a loss of power.
-
-    Raises `JournalError`; then the file is what it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with failures_as_journal_errors():
-            _write_new(temporary, content)
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-    except JournalError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    """Replace a file atomically and durably (see `runner.files`). Raises `JournalError`; then it is what it was."""
+    with failures_as_journal_errors():
+        files.replace(path, content)
 
 
 class FileLock:
@@ -142,12 +119,3 @@ def _explained(error: OSError) -> JournalError:
     if error.errno in _FULL:
         return JournalFull(f"the journal's disk is full: {reason}", "free some space; unshipped records are kept")
     return JournalError(f"the journal's disk failed: {reason}", "see `tron doctor`, and the system's log")
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        write_at(descriptor, memoryview(content), 0)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

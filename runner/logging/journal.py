@@ -20,8 +20,9 @@ Invariants
 
 Guarantees
 ----------
-*process*: when `append` returns. *machine*: when `sync` returns; otherwise within 10 ms while a shipper runs, which
-syncs segments and, where a writer is too busy to copy, fronts (`commit`). A loss of power leaves a prefix of a stream.
+*process*: when `append` returns. *machine*: when `sync` returns; otherwise within about 10 ms while a shipper runs,
+which syncs segments and, where a writer is too busy to copy, fronts (`commit`). A loss of power leaves a prefix of a
+stream.
 
 Interruptions: a signal handler may raise or log in the middle of any call, see `stream_writer`.
 
@@ -43,6 +44,7 @@ import msgspec
 
 from runner.clock import Clock
 from runner.errors import JournalError
+from runner.files import sync_folder
 from runner.layout import Home
 from runner.logging import disk, lines
 from runner.logging.quota import Admission, Quota, Tally, default_quota
@@ -200,7 +202,7 @@ class Journal:
             self._file_lock = disk.FileLock(self.folder / "lock")
             self._file_lock.acquire()
             write_info(self.folder, self.info)
-            disk.sync_folder(self.folder.parent)
+            sync_folder(self.folder.parent)
         except (OSError, JournalError) as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise JournalError(
@@ -221,7 +223,7 @@ class Journal:
         try:
             with disk.failures_as_journal_errors():
                 writer = StreamWriter(self.folder, self.info.run, name, self._limits, self._clock, self._notice_space)
-                disk.sync_folder(self.folder)
+                sync_folder(self.folder)
             self._streams[name] = writer
         finally:
             self._opening.discard(name)

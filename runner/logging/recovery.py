@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from runner.clock import Clock
+from runner.files import sync_folder
 from runner.layout import Home
 from runner.logging import disk, front, lines
 from runner.logging.heads import Head
@@ -102,7 +103,7 @@ class _StreamRepair:
         following = 0
         for first, limit in zip(known, [*known[1:], None], strict=True):
             following = self._repair_segment(first, limit, kept)
-        disk.sync_folder(self._folder / self._stream)
+        sync_folder(self._folder / self._stream)
         self._set_aside_lost({offset: line for offset, line in kept.items() if offset >= following}, following)
 
     def _begun_segments(self) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import weakref
@@ -13,9 +14,9 @@ from typing import Any
 import msgspec
 
 from runner.clock import Clock
-from runner.errors import JournalError, JournalFull
+from runner.errors import ConfigError, JournalError, JournalFull
 from runner.layout import Home
-from runner.logging import bell, checkpoint, disk, lines
+from runner.logging import bell, checkpoint, disk, lines, payloads
 from runner.logging.firestore_logger import NAME as LIVE
 from runner.logging.firestore_logger import LiveState
 from runner.logging.gcs_logger import ArchiveState
@@ -26,6 +27,7 @@ from runner.settings import Settings
 from runner.version import VERSION
 
 ARCHIVE = "archive"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SEAL_SECONDS = 60.0
 _RAM_DISKS = ("tmpfs", "ramfs", "overlay-ram")
 _PLAIN, _RESERVED = Admission(), Admission(reserved=True)
@@ -205,6 +207,12 @@ def open_run(
 def new_info(
     home: Home, settings: Settings, wall_clock: Clock, bot: str, bot_type: str, session_id: str | None
 ) -> RunInfo:
+    """Raises `ConfigError` for names that cannot be file names, and for a session that is no short printable text."""
+    for name in (bot, bot_type):
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise ConfigError(f"{name!r} is no name of a bot", "use 1-64 of a-z A-Z 0-9 . _ -, a letter or digit first")
+    if session_id and not payloads.is_label(session_id):
+        raise ConfigError("the session id is no label", "use at most 200 printable characters")
     run = lines.new_run(wall_clock.time_ns())
     return RunInfo(
         format=FORMAT,

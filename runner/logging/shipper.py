@@ -31,7 +31,8 @@ from runner.settings import Settings
 
 __all__ = ["SHIPPER", "Chore", "Ledger", "Reports", "Shipper"]
 
-_PAUSE = 0.05
+_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
+"""Seconds between two looks at the journal: the longer nothing was there to ship, the fewer looks."""
 _SUPERVISE = 0.2
 _TO_END = 1.0
 """Seconds that a thread which hangs in a store is waited for."""
@@ -176,7 +177,7 @@ class Shipper:
             self._ledger.close()
 
     def _follow(self) -> bool:
-        commit = GroupCommit(self._home)
+        commit = GroupCommit(self._home, lambda error: self._reports.trouble(Trouble("commit", error, 1)))
         commit.start()
         working = [self._start(partial(self._work, follower), follower.name) for follower in self._followers]
         chores = self._start(self._do_chores, "chores")
@@ -210,7 +211,7 @@ class Shipper:
     def _work(self, follower: Follower) -> None:
         """One follower's thread. Any failure but a bug is told and tried again."""
         bell = Bell(self._home) if isinstance(follower, FirestoreLogger) else None
-        urgent = False
+        urgent, pause = False, _PAUSE
         while not self._finished.is_set():
             try:
                 worked = follower.step(drain=self._draining or urgent)
@@ -221,11 +222,11 @@ class Shipper:
                 worked = self._pause_after(follower, error)
             except RunnerError as error:
                 worked = self._pause_after(follower, error)
-            urgent = False
+            urgent, pause = False, _PAUSE if worked else min(_LONGEST_PAUSE, pause * 1.5)
             if not worked and bell is not None:
-                urgent = bell.wait(_PAUSE)
+                urgent = bell.wait(pause)
             elif not worked:
-                self._finished.wait(_PAUSE)
+                self._finished.wait(pause)
         if bell is not None:
             bell.close()
 

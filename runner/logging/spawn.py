@@ -12,7 +12,6 @@ from runner.layout import Home
 from runner.logging.disk import is_locked
 from runner.settings import Settings
 
-
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from runner.clock import Clock
 from runner.errors import JournalError, JournalFull
+from runner.files import sync_folder
 from runner.logging import disk, lines
 from runner.logging.front import COPIED, HEADER, SEGMENT, WRITTEN, Front
 from runner.logging.heads import BLOCK, Head
@@ -245,7 +246,7 @@ class StreamWriter:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 disk.reserve(descriptor, 0, ahead)
-                disk.sync_folder(path.parent)
+                sync_folder(path.parent)
             except BaseException:
                 os.close(descriptor)
                 path.unlink()

@@ -27,7 +27,7 @@ from runner.logging.repair import LONGEST_TEXT, Repair, encode_json
 _ACTIONS = {("long", True): "BUY", ("long", False): "SELL", ("short", True): "SELL", ("short", False): "BUY"}
 _UNSPECIFIED = "unspecified"
 _multiply = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).multiply
-_MONEY_TYPES, _TEXT_TYPES = frozenset((Decimal, NoneType)), frozenset((str, NoneType))
+_MONEY_TYPES = frozenset((Decimal, NoneType))
 _LONGEST_ID = 128
 _LONGEST_MONEY = 400
 _MOST_KNOWN = 10_000
@@ -122,17 +122,16 @@ class TradeEncoder:
         return b"%s,%s" % (encoded[:-1], known) if self._is_plain(text) else None
 
     def _is_plain(self, text: str) -> bool:
-        """Whether the changing part needs no repair: money has no exponent and is no NaN or Infinity, ids are ids."""
-        money = text[: text.index('"timestamp"')]
-        return (
-            "E" not in money
-            and "N" not in money
-            and "I" not in money
-            and len(money) <= _LONGEST_MONEY
-            and "\x7f" not in text
-            and "\\" not in text
-            and ".." not in text
-            and not (self._redactor.needles and self._redactor.finds(text))
+        """Whether nothing was escaped, no money has an exponent or is NaN or Infinity, and no secret is found."""
+        money, _, rest = text.partition('"timestamp"')
+        return not (
+            "E" in money
+            or "N" in money
+            or "I" in money
+            or "\\" in rest
+            or "\x7f" in rest
+            or len(money) > _LONGEST_MONEY
+            or (self._redactor.needles and self._redactor.finds(rest))
         )
 
     def _checked(self, trade: TradeLogData, moment: str, entry: bool) -> bytes:
@@ -182,16 +181,16 @@ def _labels(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
 def _has_plain_rest(trade: TradeLogData) -> bool:
     """Whether what is neither money nor label has the right type."""
     duration, ratio, ended = trade.hold_duration_seconds, trade.risk_reward_ratio, trade.exit_timestamp
+    trade_id, order_id, reasoning, told = trade.trade_id, trade.order_id, trade.reasoning, trade.exit_reasoning
     return (
         type(trade.indicators_used) is list
-        and (duration is None or (type(duration) is int and -_INT64 <= duration < _INT64))
-        and (ratio is None or (type(ratio) is float and ratio - ratio == 0.0))
-        and (ended is None or (type(ended) is datetime and ended.tzinfo is UTC))
-        and _TEXT_TYPES.issuperset(map(type, (trade.trade_id, trade.order_id, trade.reasoning, trade.exit_reasoning)))
-        and 0 < len(trade.trade_id) <= _LONGEST_ID
-        and (trade.order_id is None or 0 < len(trade.order_id) <= _LONGEST_ID)
-        and (trade.reasoning is None or len(trade.reasoning) <= LONGEST_TEXT)
-        and (trade.exit_reasoning is None or len(trade.exit_reasoning) <= LONGEST_TEXT)
+        and ((type(duration) is int and -_INT64 <= duration < _INT64) or duration is None)
+        and ((type(ratio) is float and ratio - ratio == 0.0) or ratio is None)
+        and ((type(ended) is datetime and ended.tzinfo is UTC) or ended is None)
+        and (type(trade_id) is str and 0 < len(trade_id) <= _LONGEST_ID and ".." not in trade_id)
+        and ((type(order_id) is str and 0 < len(order_id) <= _LONGEST_ID and ".." not in order_id) or order_id is None)
+        and ((type(reasoning) is str and len(reasoning) <= LONGEST_TEXT) or reasoning is None)
+        and ((type(told) is str and len(told) <= LONGEST_TEXT) or told is None)
     )
 
 

@@ -55,8 +55,10 @@ class Watch(Protocol):
 
 
 class LiveStore(Protocol):
-    operations: Counter[str]
-    """Counts since opening: `writes`, `reads`, `deletes`, `commits`, `bytes`."""
+    @property
+    def operations(self) -> Counter[str]:
+        """Counts since opening: `writes`, `reads`, `deletes`, `commits`, `bytes`."""
+        ...
 
     def commit(self, documents: Sequence[Document]) -> int:
         """Write all documents that are newer than what is stored, atomically; returns how many were."""
@@ -102,8 +104,10 @@ class ObjectInfo:
 
 
 class Archive(Protocol):
-    operations: Counter[str]
-    """Counts since opening: `class_a` (create, list), `class_b` (read, stat), `deletes`, `bytes`."""
+    @property
+    def operations(self) -> Counter[str]:
+        """Counts since opening: `class_a` (create, list), `class_b` (read, stat), `deletes`, `bytes`."""
+        ...
 
     def create(self, bucket: str, name: str, body: bytes, *, metadata: Mapping[str, str], content_type: str) -> None:
         """Create an object that must not exist: atomic and durable when it returns. Raises `ObjectExists`."""
@@ -136,8 +140,10 @@ class Message:
 
 
 class Stream(Protocol):
-    operations: Counter[str]
-    """Counts since opening: `messages`, `requests`, `bytes`."""
+    @property
+    def operations(self) -> Counter[str]:
+        """Counts since opening: `messages`, `requests`, `bytes`."""
+        ...
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish all, in order; returns when the service has acknowledged every one."""
@@ -169,8 +175,10 @@ class Part:
 
 
 class Warehouse(Protocol):
-    operations: Counter[str]
-    """Counts since opening: `loads`, `queries`, `rows`, `bytes`."""
+    @property
+    def operations(self) -> Counter[str]:
+        """Counts since opening: `loads`, `queries`, `rows`, `bytes`."""
+        ...
 
     def loaded(self, stream: str) -> frozenset[str]:
         """Names of the archive objects that are in the table already."""

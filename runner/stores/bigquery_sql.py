@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runner.stores.columns import ENVELOPE, Column, ColumnType
-from runner.stores.dialects import google_text, with_common
+from runner.stores.dialects import google_text, with_common, within
 from runner.stores.shapes import Shapes, TableShape, ViewShape
 
 SQL_TYPES = {
@@ -89,8 +89,8 @@ class Dataset:
         self.name = name
         self.streams = {stream: _without_envelope(own) for stream, own in columns.items()}
         self.tables = (*map(records_table, self.streams), LEDGER, *shapes.tables)
-        self.views = (*self._stream_views(), self._records_view(), *shapes.views)
-        self._inner = {table.name for table in self.tables} - {table.name for table in shapes.tables}
+        self.views = (*self._stream_views(), self._records_view(), *map(self._placed, shapes.views))
+        self._inner = {records_table(stream).name for stream in self.streams}
 
     def full(self, table: str) -> str:
         """The quoted name of a table, wherever it is asked for."""
@@ -99,8 +99,8 @@ class Dataset:
     @property
     def visible(self) -> dict[str, tuple[Column, ...]]:
         """The columns of everything that people ask for, by name."""
-        found = {shape.name: shape.columns for shape in (*self.tables, *self.views) if shape.name not in self._inner}
-        return found | {LEDGER.name: LEDGER.columns}
+        views = {view.name: view.columns for view in self.views}
+        return views | {table.name: table.columns for table in self.tables if table.name not in self._inner}
 
     def present_columns(self) -> str:
         """A query for every table and column that is there."""
@@ -115,11 +115,11 @@ class Dataset:
 
     def _table_changes(self, present: Mapping[str, set[str]]) -> Iterator[str]:
         for table in self.tables:
-            columns = present.get(table.name)
-            if columns is None:
+            if table.name not in present:
                 yield self._create_table(table)
-            for column in table.columns if columns is not None else ():
-                if column.name not in columns:
+                continue
+            for column in table.columns:
+                if column.name not in present[table.name]:
                     added = f"ADD COLUMN IF NOT EXISTS `{column.name}` {type_of(column)}"
                     yield f"ALTER TABLE {self.full(table.name)} {added}"
 
@@ -146,6 +146,9 @@ class Dataset:
         envelope = _names(column.name for column in ENVELOPE)
         tables = [self.full(records_table(stream).name) for stream in self.streams]
         return ViewShape(RECORDS, ENVELOPE, " UNION ALL ".join(f"SELECT {envelope} FROM {table}" for table in tables))
+
+    def _placed(self, view: ViewShape) -> ViewShape:
+        return ViewShape(view.name, view.columns, within(view.sql, self.project, self.name))
 
     def loaded(self) -> str:
         """A query for the objects of `@stream` that are loaded."""
@@ -216,7 +219,7 @@ def _payload(column: Column) -> str:
 def _from_line(column: Column) -> str:
     """An envelope's column out of a whole line, as JSON."""
     if column.name in _FROM_ID:
-        return f"{_FROM_ID[column.name].format(id="JSON_VALUE(line, '$.id')")} AS `{column.name}`"
+        return _FROM_ID[column.name].format(id="JSON_VALUE(line, '$.id')") + f" AS `{column.name}`"
     if column.type is ColumnType.JSON:
         return f"JSON_QUERY(line, '$.{column.name}') AS `{column.name}`"
     return f"CAST(JSON_VALUE(line, '$.{column.name}') AS {type_of(column)}) AS `{column.name}`"

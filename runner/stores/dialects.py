@@ -72,18 +72,28 @@ def tables_of(google_sql: str, tables: Collection[str]) -> frozenset[str]:
         return _tables_of(_parsed(google_sql, _GOOGLE), tables)
 
 
-def to_duckdb(google_sql: str, names: Sequence[str], views: Mapping[str, str]) -> str:
-    """A GoogleSQL query for DuckDB: the parameter `@<name>` becomes `$<n>`, by its place in `names`, counted from 1.
-
-    `views` are the GoogleSQL of what it reads and DuckDB does not know, each over tables or over views before it.
-    """
+def to_duckdb(google_sql: str, names: Sequence[str] = ()) -> str:
+    """A GoogleSQL query for DuckDB: the parameter `@<name>` becomes `$<n>`, by its place in `names`, counted from 1."""
     with _failures(google_sql):
         expression = _parsed(google_sql, _GOOGLE)
         for parameter in list(expression.find_all(exp.Parameter)):
             parameter.this.replace(exp.Literal.number(names.index(parameter.name) + 1))
-        text = _rendered(expression, _DUCKDB)
-        common = {name: _rendered(_parsed(view, _GOOGLE), _DUCKDB) for name, view in views.items()}
-    return with_common({f'"{name}"': view for name, view in common.items()}, text)
+        for as_text in list(expression.find_all(exp.JSONFormat)):
+            as_text.replace(exp.cast(as_text.this, exp.DataType.Type.TEXT))
+        return _rendered(expression, _DUCKDB)
+
+
+def within(google_sql: str, project: str, dataset: str) -> str:
+    """A GoogleSQL query whose tables are those of one dataset, wherever it is asked."""
+    with _failures(google_sql):
+        expression = _parsed(google_sql, _GOOGLE)
+        common = _common_names(expression)
+        for table in expression.find_all(exp.Table):
+            if table.name.lower() not in common:
+                alias = exp.TableAlias(this=exp.to_identifier(table.alias_or_name))
+                full = exp.to_identifier(f"{project}.{dataset}.{table.name}", quoted=True)
+                table.replace(exp.Table(this=full, alias=alias))
+        return _rendered(expression, _GOOGLE)
 
 
 def with_common(common: Mapping[str, str], sql: str) -> str:
@@ -138,7 +148,7 @@ def _check_columns(expression: exp.Query) -> None:
 
 def _tables_of(expression: exp.Query, tables: Collection[str]) -> frozenset[str]:
     """The tables that are read, which are then written as the warehouse knows them."""
-    common = {cte.alias.lower() for cte in expression.find_all(exp.CTE)}
+    common = _common_names(expression)
     found = set()
     for table in expression.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier) or table.db:
@@ -147,6 +157,10 @@ def _tables_of(expression: exp.Query, tables: Collection[str]) -> frozenset[str]
             found.add(_known(table.name, tables))
             table.this.set("this", _known(table.name, tables))
     return frozenset(found)
+
+
+def _common_names(expression: exp.Query) -> set[str]:
+    return {cte.alias.lower() for cte in expression.find_all(exp.CTE)}
 
 
 def _known(name: str, tables: Collection[str]) -> str:

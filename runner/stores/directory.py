@@ -22,8 +22,9 @@ from pathlib import Path
 from stat import S_ISREG
 
 from runner.errors import ObjectExists, StoreError, StoreRejected
+from runner.files import publish, sync_folder, write
 from runner.stores.base import ObjectInfo
-from runner.stores.files import failures_as_unavailable, locked, make_folders, publish, sync_folder, write
+from runner.stores.folders import failures_as_unavailable, locked, make_folders
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 _NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f\ud800-\udfff]+(/(?!\.)[^/\x00-\x1f\x7f\ud800-\udfff]+)*")

@@ -27,7 +27,7 @@ import google_crc32c
 import urllib3
 from google.api_core import exceptions as google
 from google.api_core.page_iterator import Page
-from google.cloud import storage
+from google.cloud.storage import Blob, Bucket, Client
 from google.cloud.storage.exceptions import DataCorruption
 
 from runner.errors import ObjectExists, StoreError, StoreRejected, StoreUnavailable
@@ -52,7 +52,7 @@ class GcsArchive:
         self.prefix = prefix
         self._timeout = timeout
         with opening(f"gs://{prefix}"):
-            self._client = storage.Client(project=project or ("demo-tron" if emulator(EMULATOR) else None))
+            self._client = Client(project=project or ("demo-tron" if emulator(EMULATOR) else None))
 
     def create(self, bucket: str, name: str, body: bytes, *, metadata: Mapping[str, str], content_type: str) -> None:
         if len(body) > BODY_LIMIT:
@@ -133,12 +133,12 @@ class GcsArchive:
     def close(self) -> None:
         self._client.close()
 
-    def _bucket(self, bucket: str) -> storage.Bucket:
+    def _bucket(self, bucket: str) -> Bucket:
         if not _BUCKET.fullmatch(bucket):
             raise StoreRejected(f"{bucket!r} is not the name of a bucket", "use a-z, 0-9 and dashes")
         return self._client.bucket(f"{self.prefix}-tron-{bucket}")
 
-    def _blob(self, bucket: str, name: str) -> storage.Blob:
+    def _blob(self, bucket: str, name: str) -> Blob:
         _check_name(name)
         return self._bucket(bucket).blob(name)
 
@@ -164,7 +164,7 @@ class GcsArchive:
                 self.operations["class_a"] += 1
         return []
 
-    def _check_stored(self, blob: storage.Blob, bucket: str, body: bytes) -> None:
+    def _check_stored(self, blob: Blob, bucket: str, body: bytes) -> None:
         """Take back an object whose checksum, as Google tells it, is not the one of what was sent."""
         if blob.crc32c == b64encode(google_crc32c.value(body).to_bytes(4, "big")).decode():
             return
@@ -206,7 +206,7 @@ class _Sink(io.BytesIO):
         return super().write(chunk)
 
 
-def _info(bucket: str, blob: storage.Blob) -> ObjectInfo:
+def _info(bucket: str, blob: Blob) -> ObjectInfo:
     return ObjectInfo(bucket, blob.name, int(blob.size or 0), dict(blob.metadata or {}))
 
 

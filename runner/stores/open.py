@@ -1,19 +1,24 @@
 """Store URLs: the only module that names adapters. Each is imported when it is asked for.
 
-| store     | URL                                                       | empty means                  |
-|-----------|-----------------------------------------------------------|------------------------------|
-| live      | `sqlite:///path`, `memory:`                               | `live.sqlite` in the home    |
-| archive   | `file:///dir` (objects lie in `dir/tron-<bucket>/`), `memory:` | `archive/` in the home  |
-| stream    | `memory:`                                                 | `memory:`                    |
-| warehouse | `duckdb:///dir`                                           | `warehouse/` in the home     |
+| store     | empty means               | embedded URL                  | Google Cloud       |
+|-----------|---------------------------|-------------------------------|--------------------|
+| live      | `live.sqlite` in the home | `sqlite:///path`, `memory:`   |                    |
+| archive   | `archive/` in the home    | `file:///path`, `memory:`     | `gs://prefix`      |
+| stream    | `memory:`                 | `memory:`                     | `pubsub://project` |
+| warehouse | `warehouse/` in the home  | `duckdb:///path`              |                    |
 
 Three slashes begin an absolute path, two a path relative to the working directory; `~` is the user's own folder:
-`file:///var/tron`, `file://var/tron`, `file://~/tron`.
+`file:///var/tron`, `file://var/tron`, `file://~/tron`. An archive's objects lie in `<path>/tron-<bucket>/`, or in the
+buckets `<prefix>-tron-<bucket>`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.clock import Clock
@@ -22,83 +27,166 @@ from runner.layout import Home
 from runner.settings import Settings
 from runner.stores.base import Archive, LiveStore, Stream, Warehouse
 from runner.stores.columns import Column
+from runner.stores.listening import StreamTail
 
-_CLOUD = ("firestore", "gs", "pubsub", "bigquery")
-_LIVE, _ARCHIVE, _STREAM, _WAREHOUSE = ("sqlite", "memory"), ("file", "memory"), ("memory",), ("duckdb",)
+_PATH = re.compile(r"//(?!/?$)(?P<path>.+)")
+_MEMORY = re.compile(r"(//)?")
+_PREFIX = re.compile(r"//(?P<prefix>[a-z0-9][a-z0-9-]{0,38})/?")
+_PROJECT = re.compile(r"//(?P<project>[a-z][a-z0-9.:-]{4,61}[a-z0-9])/?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a URL looks, what must follow its colon, and for Google Cloud the variable that names an emulator."""
+
+    example: str
+    rest: re.Pattern[str]
+    emulator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of store: the variable that holds its URL, the scheme when that is empty, and the forms by scheme."""
+
+    variable: str
+    default: str
+    forms: Mapping[str, _Form]
+
+    @property
+    def examples(self) -> str:
+        return "use " + " or ".join(form.example for form in self.forms.values())
+
+
+_LIVE = _Kind(
+    "TRON_LIVE_STORE",
+    "sqlite",
+    {"sqlite": _Form("sqlite:///path", _PATH), "memory": _Form("memory:", _MEMORY)},
+)
+_ARCHIVE = _Kind(
+    "TRON_ARCHIVE",
+    "file",
+    {
+        "file": _Form("file:///path", _PATH),
+        "memory": _Form("memory:", _MEMORY),
+        "gs": _Form("gs://prefix", _PREFIX, "STORAGE_EMULATOR_HOST"),
+    },
+)
+_STREAM = _Kind(
+    "TRON_STREAM",
+    "memory",
+    {
+        "memory": _Form("memory:", _MEMORY),
+        "pubsub": _Form("pubsub://project", _PROJECT, "PUBSUB_EMULATOR_HOST"),
+    },
+)
+_WAREHOUSE = _Kind("TRON_WAREHOUSE", "duckdb", {"duckdb": _Form("duckdb:///path", _PATH)})
 
 
 def check_urls(settings: Settings) -> None:
     """Raise `ConfigError` for a store URL that cannot be used, before anything is opened or made."""
-    home, stores = Home(settings.home), settings.stores
-    _split("TRON_LIVE_STORE", stores.live, home.live, "sqlite", _LIVE)
-    _split("TRON_ARCHIVE", stores.archive, home.archive, "file", _ARCHIVE)
-    _split("TRON_STREAM", stores.stream, Path(), "memory", _STREAM)
-    _split("TRON_WAREHOUSE", stores.warehouse, home.warehouse, "duckdb", _WAREHOUSE)
+    stores = settings.stores
+    _split(_LIVE, stores.live)
+    _split(_ARCHIVE, stores.archive)
+    _split(_STREAM, stores.stream)
+    _split(_WAREHOUSE, stores.warehouse)
 
 
 def open_live(settings: Settings, *, clock: Clock | None = None) -> LiveStore:
     """The live store of the settings. Raises `ConfigError` for its URL, `StoreUnavailable` when it cannot be used."""
-    url = settings.stores.live
-    scheme, path = _split("TRON_LIVE_STORE", url, Home(settings.home).live, "sqlite", _LIVE)
+    scheme, parts = _split(_LIVE, settings.stores.live)
     if scheme == "memory":
         from runner.stores.memory import MemoryLiveStore
 
         return MemoryLiveStore(clock=clock)
     from runner.stores.sqlite import SqliteLiveStore
 
-    return SqliteLiveStore(path, clock=clock)
+    return SqliteLiveStore(_path(parts, Home(settings.home).live), clock=clock)
 
 
 def open_archive(settings: Settings) -> Archive:
     """The archive of the settings. Raises `ConfigError` for its URL."""
-    url = settings.stores.archive
-    scheme, path = _split("TRON_ARCHIVE", url, Home(settings.home).archive, "file", _ARCHIVE)
+    scheme, parts = _split(_ARCHIVE, settings.stores.archive)
     if scheme == "memory":
         from runner.stores.memory import MemoryArchive
 
         return MemoryArchive()
+    if scheme == "gs":
+        with _google_cloud(_ARCHIVE, scheme, settings):
+            from runner.stores.gcs import GcsArchive
+
+        return GcsArchive(parts["prefix"], project=settings.project)
     from runner.stores.directory import DirectoryArchive
 
-    return DirectoryArchive(path)
+    return DirectoryArchive(_path(parts, Home(settings.home).archive))
 
 
 def open_stream(settings: Settings) -> Stream:
     """The stream of the settings. Raises `ConfigError` for its URL."""
-    _split("TRON_STREAM", settings.stores.stream, Path(), "memory", _STREAM)
+    scheme, parts = _split(_STREAM, settings.stores.stream)
+    if scheme == "pubsub":
+        with _google_cloud(_STREAM, scheme, settings):
+            from runner.stores.pubsub import PubsubStream
+
+        return PubsubStream(parts["project"])
     from runner.stores.memory import MemoryStream
 
     return MemoryStream()
 
 
+def open_tail(settings: Settings) -> StreamTail | None:
+    """New records as they arrive in the stream, from now on; None where the stream is one that cannot be listened to.
+
+    Raises `ConfigError` for its URL, `StoreUnavailable` when there is no topic or no permission to subscribe.
+    """
+    scheme, parts = _split(_STREAM, settings.stores.stream)
+    if scheme != "pubsub":
+        return None
+    with _google_cloud(_STREAM, scheme, settings):
+        from runner.stores.pubsub import PubsubSubscription
+
+    return StreamTail(PubsubSubscription.temporary(parts["project"]))
+
+
 def open_warehouse(settings: Settings, columns: Mapping[str, Sequence[Column]]) -> Warehouse:
     """The warehouse of the settings; `columns` are the payload's, by stream. Raises `ConfigError` for its URL."""
-    url = settings.stores.warehouse
-    _, path = _split("TRON_WAREHOUSE", url, Home(settings.home).warehouse, "duckdb", _WAREHOUSE)
+    _, parts = _split(_WAREHOUSE, settings.stores.warehouse)
     from runner.stores.duckdb import DuckdbWarehouse
 
-    return DuckdbWarehouse(path, columns)
+    return DuckdbWarehouse(_path(parts, Home(settings.home).warehouse), columns)
 
 
-def _split(variable: str, url: str, embedded: Path, default: str, known: Sequence[str]) -> tuple[str, Path]:
-    """Scheme and path of a URL; `default` and `embedded` when it is empty."""
+def _split(kind: _Kind, url: str) -> tuple[str, Mapping[str, str]]:
+    """The scheme of a URL and the named parts of its form; the default one and no parts when it is empty."""
     if not url:
-        return default, embedded.absolute()
+        return kind.default, {}
     scheme, colon, rest = url.partition(":")
-    if scheme in _CLOUD:
-        raise ConfigError(f"{variable}={url}: Google Cloud stores are not part of this version", _known(known))
-    if not colon or scheme not in known:
-        raise ConfigError(f"{variable}={url}: there is no such kind of store", _known(known))
-    if scheme == "memory":
-        return scheme, Path()
-    if not rest.startswith("//") or rest in ("//", "///"):
-        raise ConfigError(f"{variable}={url}: there is no path", _known(known))
-    return scheme, _path(rest.removeprefix("//"))
+    if not colon or scheme not in kind.forms:
+        raise ConfigError(f"{kind.variable}={url}: there is no such kind of store", kind.examples)
+    form = kind.forms[scheme]
+    found = form.rest.fullmatch(rest)
+    if found is None:
+        raise ConfigError(f"{kind.variable}={url} does not look like {form.example}", kind.examples)
+    return scheme, found.groupdict()
 
 
-def _path(text: str) -> Path:
+def _path(parts: Mapping[str, str], embedded: Path) -> Path:
+    """The path of a URL, or the store's own place in the home where there was none."""
+    text = parts.get("path")
+    if text is None:
+        return embedded.absolute()
     home = text.removeprefix("/") if text.startswith("/~") else text
     return Path(home).expanduser().absolute()
 
 
-def _known(known: Sequence[str]) -> str:
-    return "use " + " or ".join("memory:" if scheme == "memory" else f"{scheme}:///path" for scheme in known)
+@contextmanager
+def _google_cloud(kind: _Kind, scheme: str, settings: Settings) -> Iterator[None]:
+    """Around the import of an adapter: its packages are an extra, and production never talks to an emulator."""
+    emulator = kind.forms[scheme].emulator
+    if settings.environment == "prod" and os.environ.get(emulator):
+        raise ConfigError(f"ENVIRONMENT=prod, but {emulator} names an emulator", f"unset {emulator}")
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{kind.variable}: {scheme}:// needs the package {error.name}", "pip install -e '.[gcp]'"
+        ) from error

@@ -20,10 +20,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from runner.errors import StoreRejected
+from runner.files import publish, write
 from runner.layout import is_batch_object
 from runner.stores.base import Part
 from runner.stores.columns import ENVELOPE, ColumnType
-from runner.stores.files import failures_as_unavailable, locked, make_folders, publish, write
+from runner.stores.folders import failures_as_unavailable, locked, make_folders
 
 _ARROW = {
     ColumnType.TEXT: pa.string(),

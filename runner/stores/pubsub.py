@@ -77,7 +77,7 @@ class PubsubStream:
                 self._create(client.create_subscription, self._subscription(name, dead_letters))
 
     def close(self) -> None:
-        self._client.transport.close()
+        self._client.transport.close()  # type: ignore[no-untyped-call]  # Google's
 
     def _create(self, create: Callable[..., object], request: object) -> None:
         with failures_as_ours(self._place):
@@ -166,7 +166,7 @@ class PubsubSubscription:
                 with failures_as_ours(self._place):
                     self._client.delete_subscription(subscription=self._path, timeout=self._timeout, retry=None)
         finally:
-            self._client.transport.close()
+            self._client.transport.close()  # type: ignore[no-untyped-call]  # Google's
 
 
 def _requests(messages: Sequence[Message]) -> Iterator[list[Message]]:

@@ -15,7 +15,8 @@ from bisect import bisect_right
 from pathlib import Path
 
 from runner.errors import StoreRejected, StoreUnavailable
-from runner.stores.files import failures_as_unavailable, make_folders, publish, write
+from runner.files import publish, write
+from runner.stores.folders import failures_as_unavailable, make_folders
 
 Ranges = list[list[int]]
 

@@ -25,7 +25,7 @@ from runner.clock import Clock, SystemClock
 from runner.errors import StoreUnavailable
 from runner.stores.base import Document, JsonValue, Watch
 from runner.stores.documents import check_names, decode_fields, encode_fields, json_types
-from runner.stores.files import failures_as_unavailable, locked, make_folders
+from runner.stores.folders import failures_as_unavailable, locked, make_folders
 
 FORMAT = 1
 POLL_SECONDS = 0.05

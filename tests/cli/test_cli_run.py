@@ -53,7 +53,9 @@ def test_objects_have_the_documented_names_and_metadata(ran: Ran) -> None:
         assert path.name.startswith(f"{meta['stream']}_")
         assert f"_{meta['run'][-8:]}-{int(meta['first']):012d}_v1" in path.name
         assert path.parent.name == meta["bot"]
-        assert {"run", "bot", "stream", "first", "last", "records", "raw_bytes", "raw_sha256", "prev", "chain"} <= {*meta}
+        assert {"run", "bot", "stream", "first", "last", "records", "raw_bytes", "raw_sha256", "prev", "chain"} <= {
+            *meta
+        }
 
 
 def test_compliance_copies_hold_the_same_lines(ran: Ran) -> None:

@@ -143,8 +143,9 @@ def test_no_acknowledged_record_is_lost_or_doubled_whenever_bots_and_shippers_ar
     doubled = len(archived) - len(set(archived))
     with capsys.disabled():
         sys.stdout.write(
-            f"\n{kills} kills, {len({identity.partition(':')[0] for identity in archived})} runs: {len(acknowledged):,} records acknowledged, "
-            f"{len(archived):,} archived, lost {len(lost)}, doubled {doubled}\n"
+            f"\n{kills} kills, {len({identity[:36] for identity in archived})} runs: "
+            f"{len(acknowledged):,} records acknowledged, {len(archived):,} archived, "
+            f"lost {len(lost)}, doubled {doubled}\n"
         )
     assert acknowledged
     assert (lost, doubled) == (set(), 0)

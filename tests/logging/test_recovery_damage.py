@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from runner.clock import ManualClock
 from runner.layout import Home
-from runner.logging import disk, lines
+from runner.logging import disk, lines, recovery
 from runner.logging.front import HEADER
 from runner.logging.journal import RunInfo, read_info, run_folder, segment_path
 from runner.logging.recovery import recover
@@ -234,7 +234,7 @@ STEPS = [
     (disk, "replace"),
     (disk, "write_at"),
     (disk, "sync_data"),
-    (disk, "sync_folder"),
+    (recovery, "sync_folder"),
     (Path, "unlink"),
     (Path, "touch"),
 ]

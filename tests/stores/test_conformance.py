@@ -21,6 +21,8 @@ from runner.stores.directory import DirectoryArchive
 from runner.stores.duckdb import DuckdbWarehouse
 from runner.stores.memory import MemoryArchive, MemoryLiveStore, MemoryStream
 from runner.stores.sqlite import SqliteLiveStore
+from tests.stores.bigquery_parts import open_bigquery
+from tests.stores.emulated import open_gcs, open_pubsub, pull
 
 NOW = datetime(2024, 6, 3, 14, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -42,13 +44,18 @@ LIVE: dict[str, Callable[[Path, ManualClock], LiveStore]] = {
     "memory": lambda _, clock: MemoryLiveStore(clock=clock),
     "sqlite": lambda folder, clock: SqliteLiveStore(folder / "live.sqlite", clock=clock),
 }
-ARCHIVES: dict[str, Callable[[Path], Archive]] = {
-    "memory": lambda _: MemoryArchive(),
-    "directory": lambda folder: DirectoryArchive(folder / "archive"),
+ARCHIVES: dict[str, Callable[[Path, pytest.FixtureRequest], Archive]] = {
+    "memory": lambda *_: MemoryArchive(),
+    "directory": lambda folder, _: DirectoryArchive(folder / "archive"),
+    "gcs": lambda _, request: open_gcs(request, "trade-logs", "compliance-logs"),
 }
-STREAMS: dict[str, Callable[[Path], Stream]] = {"memory": lambda _: MemoryStream()}
-WAREHOUSES: dict[str, Callable[[Path], Warehouse]] = {
-    "duckdb": lambda folder: DuckdbWarehouse(folder / "warehouse", COLUMNS),
+STREAMS: dict[str, Callable[[pytest.FixtureRequest], Stream]] = {
+    "memory": lambda _: MemoryStream(),
+    "pubsub": lambda request: open_pubsub(request, "listener"),
+}
+WAREHOUSES: dict[str, Callable[[Path, pytest.FixtureRequest], Warehouse]] = {
+    "duckdb": lambda folder, _: DuckdbWarehouse(folder / "warehouse", COLUMNS),
+    "bigquery": lambda _, request: open_bigquery(request, COLUMNS),
 }
 
 
@@ -66,21 +73,21 @@ def live(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> 
 
 @pytest.fixture(params=ARCHIVES)
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
-    store = ARCHIVES[request.param](tmp_path)
+    store = ARCHIVES[request.param](tmp_path, request)
     yield store
     store.close()
 
 
 @pytest.fixture(params=STREAMS)
-def stream(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stream]:
-    store = STREAMS[request.param](tmp_path)
+def stream(request: pytest.FixtureRequest) -> Iterator[Stream]:
+    store = STREAMS[request.param](request)
     yield store
     store.close()
 
 
 @pytest.fixture(params=WAREHOUSES)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
-    store = WAREHOUSES[request.param](tmp_path)
+    store = WAREHOUSES[request.param](tmp_path, request)
     yield store
     store.close()
 
@@ -338,13 +345,39 @@ class TestArchive:
         assert dict(archive.operations) == {"class_a": 2, "class_b": 2, "deletes": 1, "bytes": 5}
 
 
+def received(stream: Stream, count: int) -> list[Message]:
+    """The first `count` messages, as listeners get them."""
+    return list(stream.messages) if isinstance(stream, MemoryStream) else pull(stream, "listener", count)
+
+
 class TestStream:
-    def test_messages_are_published_in_order(self, stream: Stream) -> None:
+    def test_messages_arrive_as_they_were_published_and_in_order(self, stream: Stream) -> None:
         messages = [Message("breakout:trades", f"{number}".encode(), {"kind": "fill"}) for number in range(5)]
         stream.publish(messages[:2])
         stream.publish(messages[2:])
-        if isinstance(stream, MemoryStream):
-            assert stream.messages == tuple(messages)
+        assert received(stream, 5) == messages
+
+    def test_messages_of_each_key_arrive_in_order(self, stream: Stream) -> None:
+        messages = [Message(f"bot{number % 3}:trades", f"{number}".encode()) for number in range(30)]
+        stream.publish(messages)
+        found = received(stream, 30)
+        for key in ("bot0:trades", "bot1:trades", "bot2:trades"):
+            ordered = [message for message in messages if message.ordering_key == key]
+            assert [message for message in found if message.ordering_key == key] == ordered
+
+    def test_any_bytes_may_be_a_body(self, stream: Stream) -> None:
+        message = Message("breakout:trades", bytes(range(256)), {"ä": "☃"})
+        stream.publish([message])
+        assert received(stream, 1) == [message]
+
+    def test_publishing_nothing_is_harmless(self, stream: Stream) -> None:
+        stream.publish([])
+        assert stream.operations["messages"] == 0
+
+    def test_operations_are_counted(self, stream: Stream) -> None:
+        messages = [Message("breakout:trades", f"{number}".encode()) for number in range(5)]
+        stream.publish(messages[:2])
+        stream.publish(messages[2:])
         assert dict(stream.operations) == {"requests": 2, "messages": 5, "bytes": 5}
 
 

@@ -1,7 +1,4 @@
-"""Durable files in private folders, for the stores that lie on a disk.
-
-A file appears whole or not at all: it is written under another name, synced, renamed, and its folder is synced.
-"""
+"""Private folders and locks, for the stores that lie on a disk. Files themselves: see `runner.files`."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runner.errors import StoreUnavailable
+from runner.files import sync_folder
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space, then try again",
@@ -46,15 +44,6 @@ def make_folders(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, waiting for it; the kernel releases it when the process dies."""
@@ -64,22 +53,3 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def write(path: Path, content: bytes | memoryview) -> None:
-    """Write a private file and sync it; what was there before is gone. On failure no file is left."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def publish(temporary: Path, path: Path) -> None:
-    """Give a synced file its name, durably. The folder of `path` exists."""
-    os.rename(temporary, path)
-    sync_folder(path.parent)
