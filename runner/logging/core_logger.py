@@ -18,19 +18,17 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from types import TracebackType
 from typing import Any
-
-import msgspec
 
 from runner.clock import Clock, SystemClock
 from runner.errors import JournalFull, RecordInvalid, RunnerError
 from runner.layout import Home
 from runner.logging import bell, exceptions, lines, payloads, trades
 from runner.logging.console import Console
+from runner.logging.envelope import Envelopes, Times
 from runner.logging.events import EventEncoder
-from runner.logging.journal import Admission
 from runner.logging.log_types import (
     AuditData,
     DecisionData,
@@ -52,37 +50,15 @@ from runner.logging.log_types import (
     WarningData,
 )
 from runner.logging.redaction import Redactor, secrets_of
-from runner.logging.repair import Repair, encode_json
 from runner.logging.routes import KINDS
 from runner.logging.run import open_run
 from runner.logging.spawn import ensure_shipper
 from runner.settings import Settings
 
-_ADMISSIONS = {
-    kind: Admission(
-        critical=route.critical, droppable=route.droppable, reserved=kind in (Kind.TRADE_EXIT, Kind.RISK_EVENT)
-    )
-    for kind, route in KINDS.items()
-}
-
-
 _TRADE_ENTRY, _TRADE_EXIT, _SYSTEM_EVENT, _INFO = Kind.TRADE_ENTRY, Kind.TRADE_EXIT, Kind.SYSTEM_EVENT, Severity.INFO
 """Reading a member of an enumeration takes a tenth of a microsecond, so the busiest paths read them once."""
-_SEVERITIES = tuple(Severity)
-_CONTEXT_BUDGET = 32 * 1024
 _LONGEST_BODY = lines.MAX_LINE - 256
-_MOST_WAYS = 1000
 _ID_START = len(b'{"id":"')
-_NO_MARKET_TIME = (None, "", b"")
-
-
-class _Way(msgspec.Struct, frozen=True, kw_only=True):
-    """What all records of a kind, a severity and an actor share. `envelope` stands between time and market time."""
-
-    stream: str
-    admission: Admission
-    envelope: bytes
-    id_end: int
 
 
 Observer = Callable[[Kind, Severity, bytes], None]
@@ -289,77 +265,27 @@ class TradingLogger:
         self.close()
 
     def _prepare(self) -> None:
-        """Encode once what is the same in every record of this logger and run."""
+        """Make ready what is the same in every record of this logger and run."""
         self._info = self._run.info
-        clean, repair = self._redactor.clean, Repair(self._redactor, _CONTEXT_BUDGET)
-        identity: dict[str, Any] = {
-            name: repair.any_text(value, name) for name, value in self._identity.items() if value
-        }
-        envelope = self._run.envelope(self._settings)
-        self._constant: dict[str, Any] = {**{name: clean(value) for name, value in envelope.items()}, **identity}
-        if self._context:
-            self._constant["context"] = repair.mapping(self._context, "context")
-        if repair.paths:
-            self._constant["_repaired"] = repair.paths
+        fields = self._run.envelope(self._settings)
         environment = trades.TradeEnvironment(
             execution_mode=self._mode,
             session_id=self.session_id,
-            bot_version=self._constant["bot_version"],
-            config_hash=self._constant["config_hash"],
+            bot_version=fields["bot_version"],
+            config_hash=fields["config_hash"],
         )
+        self._envelopes = Envelopes(fields, self._identity, self._context, self._redactor)
+        self._known_envelopes = self._envelopes.known
         self._trades = trades.TradeEncoder(environment, self._redactor)
         self._events = EventEncoder(self._redactor)
-        self._ways: dict[tuple[str, str, str], _Way] = {}
-        self._second = (-1, "")
-        self._market_time: tuple[object, str, bytes] = (None, "", b"")
-
-    def _way(self, kind: Kind, severity: Severity, actor: str) -> _Way:
-        if actor:
-            actor = payloads.label(actor, Repair(self._redactor), "actor")
-        elif kind is Kind.AUDIT:
-            raise RecordInvalid("an audit record needs an actor", "say who did it: log_audit(..., actor=...)")
-        if severity not in _SEVERITIES:
-            raise RecordInvalid(f"severity is {payloads.shortened(severity)}", f"use one of {', '.join(_SEVERITIES)}")
-        fields = {"kind": kind, "severity": severity, **self._constant}
-        if actor:
-            fields["actor"] = actor
-        route = KINDS[kind]
-        way = _Way(
-            stream=route.stream,
-            admission=_ADMISSIONS[kind],
-            envelope=b"," + encode_json(fields)[1:-1],
-            id_end=len(lines.id_prefix(self.run, route.stream)) + lines.OFFSET_DIGITS,
-        )
-        if len(self._ways) < _MOST_WAYS:
-            self._ways[kind, severity, actor] = way
-        return way
-
-    def _now(self) -> tuple[object, str, bytes]:
-        """Market time as it is, as text, and as what a record says of it; nothing where it is the machine's."""
-        if self._clock is None:
-            return _NO_MARKET_TIME
-        now = self._clock.now()
-        if now is not self._market_time[0]:
-            text = lines.timestamp(now)
-            self._market_time = (now, text, b',"at":"%s"' % text.encode())
-        return self._market_time
-
-    def _wall_time(self) -> str:
-        """What `lines.timestamp` would say; the part down to the second is made once a second."""
-        second, fraction = divmod(self._run.wall_clock.time_ns(), 1_000_000_000)
-        known, text = self._second
-        if second != known:
-            text = lines.timestamp(datetime.fromtimestamp(second, UTC))[: -len("000000Z")]
-            self._second = (second, text)
-        return f"{text}{fraction // 1000:06d}Z"
+        self._times = Times(self._clock, self._run.wall_clock)
 
     def _today(self) -> date:
         return (self._clock or self._run.wall_clock).now().date()
 
     def _log_trade(self, kind: Kind, trade: TradeLogData, urgent: bool) -> str:
         try:
-            moment = self._now()[1] or self._wall_time()
-            data = self._trades.encode(trade, moment, entry=kind is _TRADE_ENTRY)
+            data = self._trades.encode(trade, self._times.execution(), entry=kind is _TRADE_ENTRY)
             return self._append(kind, _INFO, data, urgent)
         except RunnerError:
             self._run.count_error()
@@ -387,15 +313,15 @@ class TradingLogger:
         journal = run.journal
         if run.info is not self._info:
             self._prepare()
-        way = self._ways.get((kind, severity, actor)) or self._way(kind, severity, actor)
-        at = b"" if self._clock is None else self._now()[2]
-        body = b'%s%s,"data":%s' % (way.envelope, at, data)
+        known = self._known_envelopes.get((kind, severity, actor))
+        envelope = known or self._envelopes.make(kind, severity, actor)
+        body = b'%s%s,"data":%s' % (envelope.encoded, self._times.market(), data)
         if len(body) > _LONGEST_BODY:
             raise RecordInvalid(f"a {kind.value} of {len(body)} bytes is too large", "a record is at most 256 KiB")
         try:
-            line = journal.append(way.stream, body, way.admission)
+            line = journal.append(envelope.stream, body, envelope.admission)
         except JournalFull:
-            if not way.admission.droppable:
+            if not envelope.admission.droppable:
                 raise
             journal.count_dropped(kind.value)
             return ""
@@ -404,9 +330,9 @@ class TradingLogger:
         if urgent:
             journal.sync()
             bell.ring(self._home)
-        if run.on_ram_disk and way.admission.critical:
+        if run.on_ram_disk and envelope.admission.critical:
             run.await_archive(2.0)
-        return line[_ID_START : way.id_end].decode()
+        return line[_ID_START : envelope.id_end].decode()
 
     def _show(self, kind: Kind, severity: Severity, line: bytes) -> None:
         for observer in self._observers:

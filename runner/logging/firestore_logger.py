@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import msgspec
 
 from runner.errors import StoreRejected
-from runner.logging import checkpoint, documents, lines
+from runner.logging import documents, lines
 from runner.logging.follower import Journals, Patience
 from runner.logging.journal import RunInfo
+from runner.logging.progress import LineState, Progress
 from runner.logging.reader import Cursor
 from runner.logging.recovery import quarantine
 from runner.logging.source import Sources
@@ -26,10 +27,9 @@ _SLOW = "live_system_status"
 _COMMIT = 500
 
 
-class LiveState(msgspec.Struct, kw_only=True):
+class LiveState(LineState, kw_only=True):
     """How far a run's streams are in the live store; how many states were folded and how many documents written."""
 
-    streams: dict[str, Cursor] = msgspec.field(default_factory=dict)
     folded: int = 0
     written: int = 0
 
@@ -45,7 +45,6 @@ class FirestoreLogger:
     """Ships the journal to a live store."""
 
     name = NAME
-
     pins = False
 
     def __init__(self, journals: Journals, store: LiveStore, policy: LivePolicy, patience: Patience) -> None:
@@ -54,15 +53,16 @@ class FirestoreLogger:
         self._store = store
         self._policy = policy
         self._sources = Sources(journals)
-        self._states: dict[str, LiveState] = {}
+        self._progress = Progress(journals.home, self.name, LiveState)
         self._folding = documents.Folding(lambda *place: patience.call(lambda: store.get(*place)))
         self._touched: set[str] = set()
-        self._shipped: dict[tuple[str, str], Cursor] = {}
         self._since: float | None = None
 
     def step(self, *, drain: bool = False) -> bool:
         present = self._sources.present()
-        self._let_go(present)
+        kept = {info.run for info in present}
+        self._progress.keep(kept)
+        self._touched &= kept
         for info in present:
             for stream in documents.STREAMS:
                 self._read(info, stream)
@@ -76,28 +76,15 @@ class FirestoreLogger:
         return stream in documents.STREAMS
 
     def shipped(self, run: str, stream: str) -> Cursor:
-        return self._shipped.get((run, stream), Cursor())
+        return self._progress.shipped(run, stream)
 
     def close(self) -> None:
         self._sources.close()
         self._store.close()
 
-    def state(self, run: str) -> LiveState:
-        if run not in self._states:
-            self._states[run] = checkpoint.load(self._journals.home, run, self.name, LiveState)
-            self._shipped.update({(run, stream): cursor for stream, cursor in self._states[run].streams.items()})
-        return self._states[run]
-
-    def _let_go(self, present: list[RunInfo]) -> None:
-        """Forget runs that were swept from the journal."""
-        kept = {info.run for info in present}
-        self._states = {run: state for run, state in self._states.items() if run in kept}
-        self._shipped = {key: cursor for key, cursor in self._shipped.items() if key[0] in kept}
-        self._touched &= kept
-
     def _read(self, info: RunInfo, stream: str) -> None:
         """Fold new lines of a stream."""
-        state = self.state(info.run)
+        state = self._progress.state(info.run)
         before = state.streams.get(stream, Cursor())
         chunk, cursor = self._patient_read(info, stream, before)
         if cursor == before:
@@ -126,10 +113,8 @@ class FirestoreLogger:
         for start in range(0, len(batch), _COMMIT):
             self._commit(batch[start : start + _COMMIT])
         for run in self._touched:
-            state = self.state(run)
-            state.written += sum(document.fields["run"] == run for document in batch)
-            checkpoint.save(self._journals.home, run, self.name, state)
-            self._shipped.update({(run, stream): cursor for stream, cursor in state.streams.items()})
+            self._progress.state(run).written += sum(document.fields["run"] == run for document in batch)
+            self._progress.save(run)
         self._folding.clear()
         self._touched.clear()
         self._since = None

@@ -1,13 +1,9 @@
 """Every table and view of the warehouse that is not a stream, as code.
 
-| name                                                   | what it is                                                 |
-|--------------------------------------------------------|------------------------------------------------------------|
-| `ohlcv` `features` `labels`                            | tables: bars, and what is computed from them, per bar      |
-| `rollingChartData` `mlTrainingSamples` `mlTrainingBatches` `tradeSimulations` `recoveryState` | tables of training jobs |
-| `trades_closed`                                        | a view: one row a closed trade, out of the stream `trades` |
-| `daily_performance`                                    | a view: closed trades by day, symbol and model             |
-| `predictions` `persistentForecasts`                    | views: what models said, out of the stream `metrics`       |
-| `systemLogs`                                           | a view: what happened, out of `errors` and `system`        |
+- Tables: `ohlcv`, `features`, `labels` hold bars and what is computed from them; `rollingChartData`,
+  `mlTrainingSamples`, `mlTrainingBatches`, `tradeSimulations`, `recoveryState` belong to training jobs.
+- Views: `trades_closed` has one row a closed trade, `daily_performance` sums them up by day, symbol and model;
+  `predictions` and `persistentForecasts` are what models said; `systemLogs` is what happened.
 
 What follows from records is a view, so it can never say anything else than the records do. The plan's table `trades`
 is called `trades_closed`, because `trades` is the stream of entries and exits. Its model is the strategy that traded.

@@ -96,10 +96,12 @@ def within(google_sql: str, project: str, dataset: str) -> str:
         return _rendered(expression, _GOOGLE)
 
 
-def with_common(common: Mapping[str, str], sql: str) -> str:
-    """A query whose first common table expressions are `common`, by (quoted) name, in their order."""
+def with_common(common: Mapping[str, str], google_sql: str) -> str:
+    """A GoogleSQL query whose first common table expressions are `common`, by quoted name, in their order."""
     if not common:
-        return sql
+        return google_sql
+    with _failures(google_sql):
+        sql = _rendered(_parsed(google_sql, _GOOGLE), _GOOGLE)
     listed = ",\n".join(f"{name} AS (\n{query}\n)" for name, query in common.items())
     for opening in ("WITH RECURSIVE ", "WITH "):
         if sql.startswith(opening):
@@ -133,7 +135,7 @@ def _rendered(expression: exp.Query, dialect: str) -> str:
     foreign = next(expression.find_all(*_NO_COUNTERPART), None)
     if foreign is not None:
         raise StoreRejected(f"{foreign.sql_name()} is not known to every warehouse", "use CONCAT and COALESCE")
-    return expression.sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE)
+    return expression.sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE, comments=False)
 
 
 def _check_columns(expression: exp.Query) -> None:

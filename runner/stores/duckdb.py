@@ -5,6 +5,9 @@ in memory, which sees one view a stream (the envelope and the payload's columns,
 envelope of all streams, with `data`). It reaches no file but the parts, no network and no setting. Records that are not
 loaded yet are written as one more part, in a temporary folder, and read with the others.
 
+Beside the streams there are the tables and views of `Shapes`. A table's rows are `<root>/tables/<name>/*.parquet`; a
+view is translated from GoogleSQL, in the queries that name it.
+
 A payload's value that does not fit its column (a DECIMAL(38,12) holds 26 digits before the point) is null there, and
 still exact in `data`.
 """
@@ -28,6 +31,7 @@ from runner.errors import ConfigError, StoreRejected, StoreUnavailable
 from runner.stores.base import Part, Table
 from runner.stores.columns import ENVELOPE, Column, ColumnType
 from runner.stores.parquet import Parts, table, without_loaded, write_table
+from runner.stores.shapes import Shapes, TableShape, ViewShape
 
 _SQL_TYPES = {
     ColumnType.TEXT: "VARCHAR",
@@ -37,22 +41,25 @@ _SQL_TYPES = {
     ColumnType.BOOLEAN: "BOOLEAN",
     ColumnType.TIMESTAMP: "TIMESTAMPTZ",
     ColumnType.DATE: "DATE",
+    ColumnType.JSON: "JSON",
 }
 _EXPLAIN = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 _WORD = re.compile(rb"\w+")
 _PATTERN_CHARACTERS = frozenset("*?[]{}")
+_SHOW = re.compile(r"\s*SHOW\b", re.IGNORECASE)
 _KEYWORDS = re.compile(r"\b(at|offset)\b", re.IGNORECASE)
 
 
 class DuckdbWarehouse:
     """A `Warehouse` in the folder `root`. `columns` are the payload's, by stream; its keys are all streams."""
 
-    def __init__(self, root: Path, columns: Mapping[str, Sequence[Column]]) -> None:
+    def __init__(self, root: Path, columns: Mapping[str, Sequence[Column]], shapes: Shapes | None = None) -> None:
         if _PATTERN_CHARACTERS & set(str(root)):
             raise ConfigError(f"the warehouse's folder {root} has a pattern in its name", "leave out * ? [ ] { }")
         self.operations: Counter[str] = Counter()
         self._parts = Parts(root)
         self._columns = {stream: tuple(own) for stream, own in columns.items()}
+        self._shapes = shapes or Shapes()
         self._counting = Lock()
 
     def loaded(self, stream: str) -> frozenset[str]:
@@ -76,6 +83,8 @@ class DuckdbWarehouse:
                 files = self._files(stream, (unshipped or {}).get(stream, b""), Path(rest))
                 connection.execute(_stream_view(stream, files, self._columns[stream]))
             connection.execute(_records_view(self._columns))
+            for view in self._shape_views(sql):
+                connection.execute(view)
             for setting in _restrictions([self._parts.root, Path(rest)]):
                 connection.execute(setting)
             answer = _answer(connection.sql(sql, params=list(parameters)))
@@ -88,6 +97,16 @@ class DuckdbWarehouse:
         rest = folder / f"{stream}.parquet"
         write_table(rest, without_loaded(table(stream, lines, f"the journal of {stream}"), parts))
         return [str(rest), *(escape(str(path)) for path in parts)]
+
+    def _shape_views(self, sql: str) -> Iterator[str]:
+        """What defines the tables, and all views where the query names one of them or asks for the list."""
+        for one in self._shapes.tables:
+            yield _table_view(
+                one, sorted(str(path) for path in (self._parts.root / "tables" / one.name).glob("*.parquet"))
+            )
+        named = (view.name.lower() for view in self._shapes.views)
+        if any(name in sql.lower() for name in named) or _SHOW.match(sql):
+            yield from map(_translated_view, self._shapes.views)
 
     def _count(self, **operations: int) -> None:
         with self._counting:
@@ -113,6 +132,20 @@ def _payload(column: Column) -> str:
 def _records_view(streams: Mapping[str, Sequence[Column]]) -> str:
     names = ", ".join(f'"{column.name}"' for column in ENVELOPE)
     return "CREATE VIEW records AS " + " UNION ALL ".join(f'SELECT {names} FROM "{stream}"' for stream in streams)
+
+
+def _table_view(shape: TableShape, files: Sequence[str]) -> str:
+    """Old files may lack younger columns; they are null there."""
+    types = ", ".join(f'"{column.name}" {_SQL_TYPES[column.type]}' for column in shape.columns)
+    nothing = f"SELECT unnest(NULL::STRUCT({types})) WHERE false"
+    rows = f" UNION ALL BY NAME SELECT * FROM read_parquet([{_texts(files)}], union_by_name = true)" if files else ""
+    return f'CREATE VIEW "{shape.name}" AS {nothing}{rows}'
+
+
+def _translated_view(shape: ViewShape) -> str:
+    from runner.stores.dialects import to_duckdb
+
+    return f'CREATE VIEW "{shape.name}" AS {to_duckdb(shape.sql)}'
 
 
 def _restrictions(folders: Sequence[Path]) -> tuple[str, ...]:

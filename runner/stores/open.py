@@ -24,15 +24,20 @@ from pathlib import Path
 from runner.clock import Clock
 from runner.errors import ConfigError
 from runner.layout import Home
-from runner.settings import Settings
+from runner.settings import GIB, Settings
 from runner.stores.base import Archive, LiveStore, Stream, Warehouse
 from runner.stores.columns import Column
 from runner.stores.listening import StreamTail
+from runner.stores.shapes import Shapes
 
 _PATH = re.compile(r"//(?!/?$)(?P<path>.+)")
 _MEMORY = re.compile(r"(//)?")
 _PREFIX = re.compile(r"//(?P<prefix>[a-z0-9][a-z0-9-]{0,38})/?")
 _PROJECT = re.compile(r"//(?P<project>[a-z][a-z0-9.:-]{4,61}[a-z0-9])/?")
+_DATASET = re.compile(
+    _PROJECT.pattern + r"(?P<dataset>[A-Za-z0-9_]{1,1024})"
+    r"(\?((location=(?P<location>[A-Za-z0-9-]+)|max_gib=(?P<max_gib>[1-9][0-9]{0,5}))(&(?!$)|$))+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,14 @@ _STREAM = _Kind(
         "pubsub": _Form("pubsub://project", _PROJECT, "PUBSUB_EMULATOR_HOST"),
     },
 )
-_WAREHOUSE = _Kind("TRON_WAREHOUSE", "duckdb", {"duckdb": _Form("duckdb:///path", _PATH)})
+_WAREHOUSE = _Kind(
+    "TRON_WAREHOUSE",
+    "duckdb",
+    {
+        "duckdb": _Form("duckdb:///path", _PATH),
+        "bigquery": _Form("bigquery://project/dataset", _DATASET, "BIGQUERY_EMULATOR_HOST"),
+    },
+)
 
 
 def check_urls(settings: Settings) -> None:
@@ -147,12 +159,39 @@ def open_tail(settings: Settings) -> StreamTail | None:
     return StreamTail(PubsubSubscription.temporary(parts["project"]))
 
 
-def open_warehouse(settings: Settings, columns: Mapping[str, Sequence[Column]]) -> Warehouse:
+def open_warehouse(
+    settings: Settings, columns: Mapping[str, Sequence[Column]], shapes: Shapes | None = None
+) -> Warehouse:
     """The warehouse of the settings; `columns` are the payload's, by stream. Raises `ConfigError` for its URL."""
-    _, parts = _split(_WAREHOUSE, settings.stores.warehouse)
+    scheme, parts = _split(_WAREHOUSE, settings.stores.warehouse)
+    if scheme == "bigquery":
+        return _open_bigquery(settings, parts, columns, shapes)
     from runner.stores.duckdb import DuckdbWarehouse
 
-    return DuckdbWarehouse(_path(parts, Home(settings.home).warehouse), columns)
+    return DuckdbWarehouse(_path(parts, Home(settings.home).warehouse), columns, shapes)
+
+
+def _open_bigquery(
+    settings: Settings, parts: Mapping[str, str], columns: Mapping[str, Sequence[Column]], shapes: Shapes | None
+) -> Warehouse:
+    archive, bucket = _split(_ARCHIVE, settings.stores.archive)
+    if archive != "gs":
+        raise ConfigError(
+            f"TRON_WAREHOUSE={settings.stores.warehouse} is filled from gs:// objects, and the archive has none",
+            "set TRON_ARCHIVE=gs://prefix, or use the warehouse duckdb:///path",
+        )
+    with _google_cloud(_WAREHOUSE, "bigquery", settings):
+        from runner.stores.bigquery import MAX_BYTES, BigqueryWarehouse
+
+    return BigqueryWarehouse(
+        parts["project"],
+        parts["dataset"],
+        columns,
+        archive=bucket["prefix"],
+        shapes=shapes,
+        location=parts.get("location") or "",
+        max_bytes=int(parts["max_gib"]) * GIB if parts.get("max_gib") else MAX_BYTES,
+    )
 
 
 def _split(kind: _Kind, url: str) -> tuple[str, Mapping[str, str]]:

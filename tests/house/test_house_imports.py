@@ -21,8 +21,9 @@ Sources = Mapping[Path, ast.Module]
 OWN_FILES = {
     "ccxt": {"runner/brokers/live.py", "runner/feeds/live.py"},
     "duckdb": {"runner/stores/duckdb.py"},
-    "google": {f"runner/stores/{name}.py" for name in ("bigquery", "firestore", "gcs", "pubsub")},
+    "google": {f"runner/stores/{name}.py" for name in ("bigquery_jobs", "cloud", "firestore", "gcs", "pubsub")},
     "lightgbm": {"runner/models/training.py"},
+    "sqlglot": {"runner/stores/dialects.py"},
 }
 
 

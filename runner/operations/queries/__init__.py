@@ -49,9 +49,7 @@ def parameters_of(name: str) -> tuple[str, ...]:
     return tuple(sorted(set(_PARAMETER.findall(text(name)))))
 
 
-def run(
-    warehouse: Warehouse, name: str, *, unshipped: Mapping[str, bytes] | None = None, **parameters: Any
-) -> Table:
+def run(warehouse: Warehouse, name: str, *, unshipped: Mapping[str, bytes] | None = None, **parameters: Any) -> Table:
     """Ask a named query. Raises `ConfigError` for a name or parameters that it does not have.
 
     `unshipped` as for `Warehouse.query`.
