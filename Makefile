@@ -12,13 +12,17 @@ PYTEST     := $(VENV)/bin/python -m pytest
 INSTALL    := $(PIP) install --require-hashes --only-binary :all: --requirement
 HINT       := { echo 'The packages could not be installed: is the package index reachable? make install QUIET= tells more' >&2; exit 1; }
 UV         := uv==0.13.*
-COMPILE    := $(VENV)/bin/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
-              --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --group build
+COMPILE    := $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
+              --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
 # One stamp a step, so that a step is repeated only when what it was made from has changed.
 PROJECT := $(VENV)/.project
 DEV     := $(VENV)/.dev
 BENCH   := $(VENV)/.bench
+
+# The BigQuery emulator lives apart: its pins are not ours.
+BIGQUERY_VENV := .venv-bigquery
+BIGQUERY      := $(BIGQUERY_VENV)/.done
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -55,21 +59,30 @@ bench: $(BENCH)  ## measure; ARGS=
 crash: $(DEV)  ## kill bots and shippers at random moments, CRASH_KILLS= times (default 10)
 	@CRASH_KILLS='$(or $(CRASH_KILLS),10)' $(PYTEST) -m crash $(ARGS)
 
-setup-ci:  ## install Chromium for the browser tests where the machine allows it
-	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then exit 0; fi; \
-	root=; if [ "$$(id -u)" != 0 ]; then root='sudo -n'; fi; \
-	{ $$root apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $$root apt-get install -qq -y --no-install-recommends chromium fonts-liberation; \
-	} >/dev/null 2>&1 </dev/null || echo 'Chromium could not be installed: install it yourself to run the browser tests'
+setup-ci: $(BIGQUERY)  ## install what the tests run beside them: Chromium and the emulators, where the machine allows it
+	@if [ "$$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi; \
+	packages=; \
+	{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
+	  packages='chromium fonts-liberation'; \
+	command -v java >/dev/null || packages="$$packages default-jre-headless"; \
+	[ -z "$$packages" ] || { $$root apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$root apt-get install -qq -y --no-install-recommends $$packages; \
+	} >/dev/null 2>&1 </dev/null || echo "Could not be installed: $$packages; install them yourself to run every test"
+	@sdk="$${CLOUDSDK_ROOT:-$$(gcloud info --format='value(installation.sdk_root)' 2>/dev/null)}"; \
+	[ -d "$$sdk/platform/cloud-firestore-emulator" ] && [ -d "$$sdk/platform/pubsub-emulator" ] || \
+	gcloud components install --quiet cloud-firestore-emulator pubsub-emulator >/dev/null 2>&1 </dev/null || \
+	echo 'The emulators of Firestore and Pub/Sub could not be installed: install them with the Google Cloud SDK'
 
 lock: $(VENV)/bin/python  ## write the lock files anew, with the newest versions that pyproject.toml allows
 	@$(PIP) install '$(UV)'
-	@$(COMPILE) --output-file requirements.txt
-	@$(COMPILE) --output-file requirements-dev.txt --group dev --constraints requirements.txt
-	@$(COMPILE) --output-file requirements-bench.txt --group bench --constraints requirements.txt
+	@$(COMPILE) pyproject.toml --group build --output-file requirements-dev.txt --extra gcp --group dev
+	@$(COMPILE) pyproject.toml --group build --output-file requirements.txt --constraints requirements-dev.txt
+	@$(COMPILE) pyproject.toml --group build --output-file requirements-bench.txt \
+	  --group bench --constraints requirements-dev.txt
+	@$(COMPILE) --group bigquery-emulator --output-file requirements-bigquery.txt
 
 clean:  ## remove the environment and all caches; never a home with records
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(BIGQUERY_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -99,4 +112,11 @@ $(DEV): requirements-dev.txt $(PROJECT)
 $(BENCH): requirements-bench.txt $(PROJECT)
 	@echo 'Installing requirements-bench.txt'
 	@$(INSTALL) requirements-bench.txt || $(HINT)
+	@touch $@
+
+$(BIGQUERY): requirements-bigquery.txt $(VENV)/bin/python
+	@echo 'Installing requirements-bigquery.txt (the BigQuery emulator)'
+	@$(VENV)/bin/python -m venv --clear $(BIGQUERY_VENV)
+	@$(subst $(VENV)/,$(BIGQUERY_VENV)/,$(INSTALL)) requirements-bigquery.txt || $(HINT)
+	@$(BIGQUERY_VENV)/bin/python -c "from duckdb_extensions import import_extension; import_extension('spatial')"
 	@touch $@

@@ -26,7 +26,7 @@ class Contender:
 
 
 def ours(folder: Path, *, redact: bool) -> Contender:
-    """The whole product: typed, checked, redacted by key, with checksum, offset, seq and market-independent time."""
+    """The whole product: typed, checked, redacted by key, with checksum, offset and seq."""
     settings = Settings(home=folder, shipping=Shipping(shipper="none"))
     logger = TradingLogger("stock_trader_session", settings=settings, secrets=records.SECRETS if redact else ())
     bound, values, fields = logger.bind(**records.CONTEXT), records.trade_values(), records.event_fields()
@@ -52,7 +52,12 @@ def queued(folder: Path, *, redact: bool) -> Contender:
     listener = logging.handlers.QueueListener(waiting, target)
     listener.start()
     handler = logging.handlers.QueueHandler(waiting)
-    return _calls(_logger(handler), lambda: (listener.stop(), target.close()))
+
+    def close() -> None:
+        listener.stop()
+        target.close()
+
+    return _calls(_logger(handler), close)
 
 
 def structlog(folder: Path, *, redact: bool) -> Contender:
@@ -106,7 +111,7 @@ def google(folder: Path, *, redact: bool) -> Contender:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud.logging import Client
     from google.cloud.logging.handlers import CloudLoggingHandler
-    from google.cloud.logging.resource import Resource
+    from google.cloud.logging_v2.resource import Resource
 
     client = Client(project="demo-bench", credentials=AnonymousCredentials())
     client._logging_api = _StubApi()

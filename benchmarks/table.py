@@ -11,7 +11,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison. `ratio` must be at most `must` (at least, where `more_is_better`); `aim` is where we want to be."""
+    """One measure. `ratio`, or a figure of ours alone, is to be at most `must` (at least, where `more_is_better`)."""
 
     measure: str
     ours: str
@@ -38,10 +38,11 @@ class Row:
 def show(title: str, rows: Iterable[Row]) -> None:
     table = Table(title=title, title_justify="left")
     table.add_column("measure")
-    for column in ("ours", "compared with", "ratio", "must", "aim"):
+    for column in ("ours", "compared with", "figure", "must", "aim"):
         table.add_column(column, justify="right")
     table.add_column("")
     for row in rows:
         limits = ["" if limit is None else f"{limit:g}" for limit in (row.must, row.aim)]
-        table.add_row(row.measure, row.ours, row.peer, f"{row.ratio:.2f}", *limits, row.verdict)
+        figure = f"{row.ratio:,.2f}" if row.ratio < 20 else f"{row.ratio:,.0f}"
+        table.add_row(row.measure, row.ours, row.peer, figure, *limits, row.verdict)
     Console(width=150).print(table)

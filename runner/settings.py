@@ -51,7 +51,7 @@ class Journal(_Section):
 class Shipping(_Section):
     """When followers ship. `live_seconds` 0 means 5, or 1 where the live store is a local file, which bills nothing."""
 
-    shipper: Literal["process", "thread", "none"] = "process"
+    shipper: Literal["process", "none"] = "process"
     live_documents: int = Field(default=10, ge=1)
     live_seconds: float = Field(default=0, ge=0)
     heartbeat_seconds: float = Field(default=15, ge=0)

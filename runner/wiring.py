@@ -27,6 +27,7 @@ from runner.logging.usage import UsageLedger
 from runner.market.instruments import instrument_of
 from runner.operations.exports import export
 from runner.operations.schemas import columns
+from runner.operations.tables import shapes
 from runner.settings import MIB, Settings
 from runner.settings import Bot as BotSettings
 from runner.stores.base import Archive, Warehouse
@@ -53,7 +54,7 @@ class WarehouseExport:
 
 
 def open_settings_warehouse(settings: Settings) -> Warehouse:
-    return open_warehouse(settings, columns())
+    return open_warehouse(settings, columns(), shapes())
 
 
 def build_shipper(settings: Settings, clock: Clock, stop: threading.Event, reports: Reports) -> Shipper:
@@ -85,6 +86,24 @@ def build_shipper(settings: Settings, clock: Clock, stop: threading.Event, repor
         ledger=UsageLedger(settings, clock, counts, archiving),
         reports=reports,
     )
+
+
+@contextmanager
+def ship_in_thread(settings: Settings) -> Iterator[None]:
+    """Ship from a thread of this process meanwhile, for tests and notebooks; at the end, everything is shipped.
+
+    Use it with `shipping.shipper = "none"`. A thread competes with the bot for the interpreter: a bot that matters
+    is better off with the process.
+    """
+    stop = threading.Event()
+    shipper = build_shipper(settings, SystemClock(), stop, Reports())
+    thread = threading.Thread(target=lambda: shipper.run(follow=True), name="shipper", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        shipper.drain()
+        thread.join()
 
 
 def live_seconds(settings: Settings) -> float:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner import files
 from runner.errors import JournalError, JournalFull
+from runner.files import replace as replace_file
 
 _KEEP_SIZE = 1
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -60,7 +60,7 @@ def sync_data(descriptor: int) -> None:
 def replace(path: Path, content: bytes) -> None:
     """Replace a file atomically and durably (see `runner.files`). Raises `JournalError`; then it is what it was."""
     with failures_as_journal_errors():
-        files.replace(path, content)
+        replace_file(path, content)
 
 
 class FileLock:

@@ -84,20 +84,22 @@ class Envelopes:
 
 
 class Times:
-    """Market time and wall time as text. Each is made anew only as far as it changed."""
+    """Market time as a record and a trade say it, made anew only when it changed; else the machine's."""
 
     def __init__(self, market: Clock | None, wall: Clock) -> None:
         self._market, self._wall = market, wall
         self._now: tuple[object, str, bytes] = (None, "", b"")
-        self._second = (-1, "")
 
     def market(self) -> bytes:
         """What a record says of market time; nothing where it is the machine's."""
         return b"" if self._market is None else self._look(self._market)[2]
 
-    def execution(self) -> str:
-        """The time of a trade: market time, else the machine's."""
-        return self._wall_text() if self._market is None else self._look(self._market)[1]
+    def execution(self) -> datetime | str:
+        """The time of a trade: market time, else the machine's. A datetime only where it is written the same."""
+        if self._market is not None:
+            return self._look(self._market)[1]
+        now = self._wall.now()
+        return now if now.microsecond and now.tzinfo is UTC else lines.timestamp(now)
 
     def _look(self, clock: Clock) -> tuple[object, str, bytes]:
         now = clock.now()
@@ -106,11 +108,3 @@ class Times:
             text = lines.timestamp(now)
             known = self._now = (now, text, b',"at":"%s"' % text.encode())
         return known
-
-    def _wall_text(self) -> str:
-        second, fraction = divmod(self._wall.time_ns(), 1_000_000_000)
-        known = self._second
-        if second != known[0]:
-            text = lines.timestamp(datetime.fromtimestamp(second, UTC))
-            known = self._second = (second, text.removesuffix("000000Z"))
-        return f"{known[1]}{fraction // 1000:06d}Z"

@@ -80,7 +80,7 @@ __all__ = [
     "write_info",
 ]
 
-COPY_AT = 128 * 1024
+COPY_AT = 256 * 1024
 _TICK, _IDLE_TICK = 0.005, 0.05
 _SECONDS_TO_STOP = 2.0
 

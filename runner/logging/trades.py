@@ -27,7 +27,6 @@ from runner.logging.repair import LONGEST_TEXT, Repair, encode_json
 _ACTIONS = {("long", True): "BUY", ("long", False): "SELL", ("short", True): "SELL", ("short", False): "BUY"}
 _UNSPECIFIED = "unspecified"
 _multiply = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).multiply
-_MONEY_TYPES = frozenset((Decimal, NoneType))
 _LONGEST_ID = 128
 _LONGEST_MONEY = 400
 _MOST_KNOWN = 10_000
@@ -55,8 +54,8 @@ class _Changing(msgspec.Struct, frozen=True, gc=False):
     slippage: Decimal | None
     commission: Decimal | None
     net_profit_loss: Decimal | None
-    timestamp: str
-    exit_timestamp: str | None
+    timestamp: datetime | str
+    exit_timestamp: datetime | str | None
     hold_duration_seconds: int | None
     risk_reward_ratio: float | None
     trade_id: str
@@ -74,30 +73,33 @@ class TradeEncoder:
         self._redactor = redactor
         self._known: dict[tuple[Any, ...], bytes] = {}
 
-    def encode(self, trade: TradeLogData, moment: str, *, entry: bool) -> bytes:
-        """The `data` of a trade record. `moment` is the market time of the execution. Raises `RecordInvalid`."""
+    def encode(self, trade: TradeLogData, moment: datetime | str, *, entry: bool) -> bytes:
+        """The `data` of a trade record. Raises `RecordInvalid`.
+
+        `moment` is the time of the execution: text as in a record, or a datetime in UTC that has microseconds.
+        """
         try:
             return self._straight(trade, moment, entry) or self._checked(trade, moment, entry)
-        except (KeyError, TypeError, AttributeError, ArithmeticError, UnicodeEncodeError):
+        except (TypeError, AttributeError, ArithmeticError, UnicodeEncodeError):
             return self._checked(trade, moment, entry)
 
-    def _straight(self, trade: Any, moment: str, entry: bool) -> bytes | None:
+    def _straight(self, trade: Any, moment: datetime | str, entry: bool) -> bytes | None:
         """None, or one of the errors that `encode` knows, where something has to be looked at more closely."""
-        known = self._known[_labels(trade, entry)]
-        price, other = (trade.entry_price, trade.exit_price) if entry else (trade.exit_price, trade.entry_price)
-        quantity, stop, target = trade.quantity, trade.stop_loss, trade.target
-        profit, slippage, commission, net = (
-            trade.profit_loss,
-            trade.slippage,
-            trade.commission,
-            trade.net_profit_loss,
-        )
-        money = (quantity, price, other, stop, target, profit, slippage, commission, net)
-        if not (_MONEY_TYPES.issuperset(map(type, money)) and quantity > 0 and price > 0):
+        values = _values(trade, entry)
+        known = self._known.get((*_labels(trade, entry), *map(type, values)))
+        quantity, price, other, stop, target, profit, slippage, commission, net, *rest = values
+        ended, duration, ratio, trade_id, order_id, reasoning, told = rest
+        if not (
+            known is not None
+            and quantity > 0
+            and price > 0
+            and (other is None or other.is_finite())
+            and (ended is None or ended.tzinfo is UTC)
+            and (duration is None or -_INT64 <= duration < _INT64)
+            and (ratio is None or ratio - ratio == 0.0)
+            and _are_ids(trade_id, order_id)
+        ):
             return None
-        if not (other is None or other.is_finite()) or not _has_plain_rest(trade):
-            return None
-        ended, trade_id, reasoning = trade.exit_timestamp, trade.trade_id, trade.reasoning
         changing = _Changing(
             quantity,
             price,
@@ -109,17 +111,16 @@ class TradeEncoder:
             commission,
             net,
             moment,
-            ended and timestamp(ended),
-            trade.hold_duration_seconds,
-            trade.risk_reward_ratio,
+            ended if ended is None or ended.microsecond else timestamp(ended),
+            duration,
+            ratio,
             trade_id,
-            trade.order_id or trade_id,
+            order_id or trade_id,
             reasoning or _UNSPECIFIED,
-            trade.exit_reasoning,
+            told,
         )
         encoded = encode_json(changing)
-        text = encoded.decode()
-        return b"%s,%s" % (encoded[:-1], known) if self._is_plain(text) else None
+        return b"%s,%s" % (encoded[:-1], known) if self._is_plain(encoded.decode()) else None
 
     def _is_plain(self, text: str) -> bool:
         """Whether nothing was escaped, no money has an exponent or is NaN or Infinity, and no secret is found."""
@@ -131,10 +132,11 @@ class TradeEncoder:
             or "\\" in rest
             or "\x7f" in rest
             or len(money) > _LONGEST_MONEY
+            or len(rest) > LONGEST_TEXT
             or (self._redactor.needles and self._redactor.finds(rest))
         )
 
-    def _checked(self, trade: TradeLogData, moment: str, entry: bool) -> bytes:
+    def _checked(self, trade: TradeLogData, moment: datetime | str, entry: bool) -> bytes:
         if not isinstance(trade, TradeLogData):
             raise RecordInvalid(f"{payloads.shortened(trade)} is no trade", "give a TradeLogData")
         repair = Repair(self._redactor)
@@ -142,7 +144,7 @@ class TradeEncoder:
         found = _money(trade, said, repair, entry)
         found |= {
             "trade_id": said["trade_id"],
-            "timestamp": moment,
+            "timestamp": moment if isinstance(moment, str) else timestamp(moment),
             "symbol": said["symbol"],
             "action": _ACTIONS[said["direction"], entry],
             "order_id": said["order_id"] or said["trade_id"],
@@ -158,9 +160,13 @@ class TradeEncoder:
         return encode_json(found)
 
     def _learn(self, trade: TradeLogData, entry: bool, found: Mapping[str, Any]) -> None:
-        """Keep the part of a record that the next trade with the same labels will share."""
-        if type(trade.indicators_used) is list and len(self._known) < _MOST_KNOWN:
-            self._known[_labels(trade, entry)] = encode_json({name: found[name] for name in _SHARED})[1:]
+        """Keep the part of a record that the next trade with the same labels, and values of the same types, will share.
+
+        Only types that need no conversion are kept.
+        """
+        types = tuple(map(type, _values(trade, entry)))
+        if len(self._known) < _MOST_KNOWN and all(map(frozenset.__contains__, _FITTING, types)):
+            self._known[*_labels(trade, entry), *types] = encode_json({name: found[name] for name in _SHARED})[1:]
 
 
 def _labels(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
@@ -174,23 +180,39 @@ def _labels(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
         trade.account_id,
         trade.entry_type,
         trade.outcome,
+        type(trade.indicators_used),
         *trade.indicators_used,
     )
 
 
-def _has_plain_rest(trade: TradeLogData) -> bool:
-    """Whether what is neither money nor label has the right type."""
-    duration, ratio, ended = trade.hold_duration_seconds, trade.risk_reward_ratio, trade.exit_timestamp
-    trade_id, order_id, reasoning, told = trade.trade_id, trade.order_id, trade.reasoning, trade.exit_reasoning
+def _values(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
+    """What differs from trade to trade, in the order of `_FITTING`."""
     return (
-        type(trade.indicators_used) is list
-        and ((type(duration) is int and -_INT64 <= duration < _INT64) or duration is None)
-        and ((type(ratio) is float and ratio - ratio == 0.0) or ratio is None)
-        and ((type(ended) is datetime and ended.tzinfo is UTC) or ended is None)
-        and (type(trade_id) is str and 0 < len(trade_id) <= _LONGEST_ID and ".." not in trade_id)
-        and ((type(order_id) is str and 0 < len(order_id) <= _LONGEST_ID and ".." not in order_id) or order_id is None)
-        and ((type(reasoning) is str and len(reasoning) <= LONGEST_TEXT) or reasoning is None)
-        and ((type(told) is str and len(told) <= LONGEST_TEXT) or told is None)
+        trade.quantity,
+        trade.entry_price if entry else trade.exit_price,
+        trade.exit_price if entry else trade.entry_price,
+        trade.stop_loss,
+        trade.target,
+        trade.profit_loss,
+        trade.slippage,
+        trade.commission,
+        trade.net_profit_loss,
+        trade.exit_timestamp,
+        trade.hold_duration_seconds,
+        trade.risk_reward_ratio,
+        trade.trade_id,
+        trade.order_id,
+        trade.reasoning,
+        trade.exit_reasoning,
+    )
+
+
+def _are_ids(trade_id: str, order_id: str | None) -> bool:
+    """Whether texts of any length are ids, as far as it does not show when they are written."""
+    return (
+        0 < len(trade_id) <= _LONGEST_ID
+        and ".." not in trade_id
+        and (order_id is None or (0 < len(order_id) <= _LONGEST_ID and ".." not in order_id))
     )
 
 
@@ -237,4 +259,11 @@ _SHARED = (
     "session_id",
     "bot_version",
     "config_hash",
+)
+_MONEY, _OPTIONAL_MONEY = frozenset((Decimal,)), frozenset((Decimal, NoneType))
+_FITTING = (
+    *(_MONEY, _MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY),
+    *(_OPTIONAL_MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY),
+    *(frozenset((datetime, NoneType)), frozenset((int, NoneType)), frozenset((float, NoneType))),
+    *(frozenset((str,)), frozenset((str, NoneType)), frozenset((str, NoneType)), frozenset((str, NoneType))),
 )

@@ -43,14 +43,13 @@ class UsageLedger:
         if shipped == self._seen:
             return
         self._seen = shipped
-        logger = self._open()
         for service, counts in self._stores.items():
             added = counts - self._written[service]
             self._written[service] = Counter(counts)
             for operation, count in sorted(added.items()):
                 if operation != "bytes":
                     usage = UsageData(service=service, operation=operation, count=count, bytes=added["bytes"])
-                    logger.log_usage(usage)
+                    self._open().log_usage(usage)
 
     def tell(self, news: News) -> None:
         """Record an outage when it begins (a warning) and when it is over, and each record that was set aside."""

@@ -13,15 +13,10 @@ from runner.errors import StoreError, StoreRejected, StoreUnavailable
 from runner.layout import is_batch_object
 from runner.logging.objects import content
 from runner.logging.routes import STREAMS
+from runner.operations import queries
 from runner.stores.base import Archive, ObjectInfo, Part, Table, Warehouse
 
 LOAD_BYTES = 32 << 20
-
-_SEARCH = """
-SELECT id, ts, kind, severity, bot, data FROM records
-WHERE strpos(lower(concat_ws(' ', id, kind, severity, bot, bot_type, session_id, trace, actor, data)), ?) > 0
-ORDER BY ts DESC, id DESC LIMIT ?
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ def search(warehouse: Warehouse, text: str, *, limit: int = 50, unshipped: Mappi
 
     Letters match in either case. Columns: id, ts, kind, severity, bot, data. `unshipped` as for `Warehouse.query`.
     """
-    return warehouse.query(_SEARCH, (text.lower(), limit), unshipped=unshipped)
+    return queries.run(warehouse, "record_search", text=text, limit=limit, unshipped=unshipped)
 
 
 def _batch_objects(archive: Archive) -> Iterator[tuple[str, ObjectInfo]]:

@@ -37,7 +37,7 @@ from runner.stores.shapes import Shapes
 
 MAX_BYTES = 100 << 30
 UNSHIPPED_BYTES = 5 << 20
-_OBJECTS_PER_LOAD = 1000
+_OBJECTS_PER_LOAD = 500
 _STAGED_FOR = timedelta(days=1)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._/%=-]+")
 
@@ -67,7 +67,14 @@ class BigqueryWarehouse:
     ) -> None:
         self.operations: Counter[str] = Counter()
         self._dataset = Dataset(project, name, columns, shapes or Shapes())
-        self._jobs = Jobs(project, name, location, max_bytes, deadlines or Deadlines())
+        self._jobs = Jobs(
+            project,
+            name,
+            location=location,
+            max_bytes=max_bytes,
+            deadlines=deadlines or Deadlines(),
+            on_billed=self._count_billed,
+        )
         self._archive = archive
         self._clock = clock or SystemClock()
         self._preparing, self._counting = Lock(), Lock()
@@ -75,7 +82,7 @@ class BigqueryWarehouse:
 
     def loaded(self, stream: str) -> frozenset[str]:
         self._prepare()
-        return frozenset(name for (name,) in self._run(self._dataset.loaded(), {"stream": stream}).rows)
+        return frozenset(name for (name,) in self._jobs.run(self._dataset.loaded(), {"stream": stream}).rows)
 
     def load(self, parts: Sequence[Part]) -> int:
         """See `Warehouse`. When one part's lines are no records, none of the call's is loaded."""
@@ -148,18 +155,20 @@ class BigqueryWarehouse:
         self._prepare()
         lines = {stream: content for stream, content in unshipped.items() if content}
         sql = self._dataset.with_unshipped(statement.sql, statement.tables, list(lines))
-        return self._run(sql, {**parameters, **_line_parameters(lines)} if sql != statement.sql else parameters)
+        return self._jobs.ask(sql, {**parameters, **_line_parameters(lines)} if sql != statement.sql else parameters)
 
     def _prepare(self) -> None:
         """Make what is missing in the dataset, once."""
         with self._preparing:
             if self._is_ready:
                 return
-            present: dict[str, set[str]] = {}
-            for name, column in self._run(self._dataset.present_columns()).rows:
-                present.setdefault(name, set()).add(column)
-            if changes := self._dataset.changes(present):
-                self._run(";\n".join(changes))
+            self._jobs.check_dataset()
+            columns: dict[str, set[str]] = {}
+            for name, column in self._jobs.run(self._dataset.present_columns()).rows:
+                columns.setdefault(name, set()).add(column)
+            views = dict(self._jobs.run(self._dataset.present_views()).rows)
+            if changes := self._dataset.changes(columns, views):
+                self._jobs.run(";\n".join(changes))
             self._is_ready = True
 
     def _load(self, contents: Sequence[_Content]) -> int:
@@ -171,17 +180,10 @@ class BigqueryWarehouse:
         uris = [f"{bucket}/{part.name}" for part in parts] if can_be_named else []
         lines = b"" if can_be_named else b"".join(part.lines for part in parts)
         self._jobs.stage(Staging(load.staging, STAGED, uris, lines, self._clock.now() + _STAGED_FOR))
-        ((added,),) = self._run(self._dataset.merge(load)).rows
+        ((added,),) = self._jobs.run(self._dataset.merge(load)).rows
         self._jobs.drop(load.staging)
         self._count(loads=len(parts), rows=added, bytes=sum(len(part.lines) for part in parts))
         return int(added)
-
-    def _run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Table:
-        billed = self._jobs.bytes_billed
-        answer = self._jobs.run(sql, parameters)
-        if self._jobs.bytes_billed > billed:
-            self._count(bytes_billed=self._jobs.bytes_billed - billed)
-        return answer
 
     def _check_unshipped(self, unshipped: Mapping[str, bytes]) -> None:
         unknown = sorted(unshipped.keys() - self._dataset.streams.keys())
@@ -194,6 +196,10 @@ class BigqueryWarehouse:
                 f"{size} bytes of records are not in the warehouse yet, more than a query can carry",
                 "run `tron ship` and `tron export`, then ask again",
             )
+
+    def _count_billed(self, size: int) -> None:
+        if size:
+            self._count(bytes_billed=size)
 
     def _count(self, **operations: int) -> None:
         with self._counting:

@@ -1,7 +1,7 @@
 """Jobs on BigQuery: the only part of its warehouse that talks to Google.
 
-Every request is sent once and has a deadline; so has every job, here and where it runs. A query is refused before it
-reads anything when it would be billed more than `max_bytes`.
+Every request is sent once and has a deadline; so has every job, here and where it runs. What people ask is refused
+before it reads anything when it would be billed more than `max_bytes`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -43,7 +43,6 @@ _TYPES: tuple[tuple[type, str], ...] = (
     (Decimal, "BIGNUMERIC"),
     (datetime, "TIMESTAMP"),
     (date, "DATE"),
-    (bytes, "BYTES"),
 )
 
 
@@ -76,10 +75,19 @@ class Staging:
 
 
 class Jobs:
-    """Runs jobs in one dataset. Raises `ConfigError` where there are no credentials."""
+    """Runs jobs in one dataset, and tells `on_billed` the bytes of each. Raises `ConfigError` without credentials."""
 
-    def __init__(self, project: str, dataset: str, location: str, max_bytes: int, deadlines: Deadlines) -> None:
-        self.bytes_billed = 0
+    def __init__(
+        self,
+        project: str,
+        dataset: str,
+        *,
+        location: str,
+        max_bytes: int,
+        deadlines: Deadlines,
+        on_billed: Callable[[int], None],
+    ) -> None:
+        self._on_billed = on_billed
         self._dataset = f"{project}.{dataset}"
         self._max_bytes = max_bytes
         self._deadlines = deadlines
@@ -92,10 +100,22 @@ class Jobs:
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]  # Google's
 
-    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Table:
-        """The answer to a query, or to the last query of a script. JSON is text in it."""
+    def check_dataset(self) -> None:
+        """Raises `StoreUnavailable` where it is missing or may not be used."""
         with self._failures_as_ours():
-            rows = self._rows(sql, parameters or {})
+            self._client.get_dataset(self._dataset, retry=_ONCE, timeout=self._deadlines.request)
+
+    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Table:
+        """Run what the warehouse needs for itself; the answer is that of the last query in it."""
+        return self._answer(sql, self._config(parameters or {}, self._deadlines.load), self._deadlines.load)
+
+    def ask(self, sql: str, parameters: Mapping[str, Any]) -> Table:
+        """The answer to a query. JSON is text in it."""
+        return self._answer(sql, self._asking(parameters), self._deadlines.query)
+
+    def _answer(self, sql: str, config: bigquery.QueryJobConfig, seconds: float) -> Table:
+        with self._failures_as_ours():
+            rows = self._rows(sql, config, seconds)
             is_json = [field.field_type == "JSON" for field in rows.schema]
             values = tuple(tuple(map(_plain, row.values(), is_json)) for row in rows)
         return Table(tuple(field.name for field in rows.schema), values)
@@ -103,11 +123,12 @@ class Jobs:
     def arrow(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
         """The answer to a query as an Arrow table. JSON is text in it."""
         with self._failures_as_ours():
-            return self._rows(sql, parameters).to_arrow(create_bqstorage_client=False, timeout=self._deadlines.query)
+            rows = self._rows(sql, self._asking(parameters), self._deadlines.query)
+            return rows.to_arrow(create_bqstorage_client=False, timeout=self._deadlines.query)
 
     def estimate(self, sql: str, parameters: Mapping[str, Any]) -> Estimate:
         """What a query would read and cost. It does not run."""
-        config = self._config(parameters)
+        config = self._asking(parameters)
         config.dry_run, config.use_query_cache = True, False
         with self._failures_as_ours():
             job = self._client.query(sql, config, retry=_ONCE, job_retry=None, timeout=self._deadlines.request)
@@ -141,22 +162,24 @@ class Jobs:
                 continue
         raise StoreUnavailable(f"there is no free id for a job that fills {table}", "try again")
 
-    def _rows(self, sql: str, parameters: Mapping[str, Any]) -> RowIterator:
-        limits = self._deadlines
-        config = self._config(parameters)
-        job = self._client.query(sql, config, retry=_ONCE, job_retry=None, timeout=limits.request)
-        rows = job.result(retry=_ONCE, job_retry=None, timeout=limits.query)
-        self.bytes_billed += job.total_bytes_billed or 0
+    def _rows(self, sql: str, config: bigquery.QueryJobConfig, seconds: float) -> RowIterator:
+        job = self._client.query(sql, config, retry=_ONCE, job_retry=None, timeout=self._deadlines.request)
+        rows = job.result(retry=_ONCE, job_retry=None, timeout=seconds)
+        self._on_billed(job.total_bytes_billed or 0)
         return rows
 
-    def _config(self, parameters: Mapping[str, Any]) -> bigquery.QueryJobConfig:
+    def _asking(self, parameters: Mapping[str, Any]) -> bigquery.QueryJobConfig:
+        config = self._config(parameters, self._deadlines.query)
+        config.maximum_bytes_billed = self._max_bytes
+        return config
+
+    def _config(self, parameters: Mapping[str, Any], seconds: float) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(
             default_dataset=self._dataset,
             query_parameters=[_parameter(name, value) for name, value in parameters.items()],
-            maximum_bytes_billed=self._max_bytes,
             labels={"product": "tron"},
         )
-        config.job_timeout_ms = int(self._deadlines.query * 1000)
+        config.job_timeout_ms = int(seconds * 1000)
         return config
 
     @contextmanager

@@ -106,12 +106,16 @@ class Dataset:
         """A query for every table and column that is there."""
         return f"SELECT table_name, column_name FROM `{self.project}.{self.name}`.INFORMATION_SCHEMA.COLUMNS"
 
-    def changes(self, present: Mapping[str, set[str]]) -> list[str]:
+    def present_views(self) -> str:
+        """A query for every view that is there and its SQL."""
+        return f"SELECT table_name, view_definition FROM `{self.project}.{self.name}`.INFORMATION_SCHEMA.VIEWS"
+
+    def changes(self, columns: Mapping[str, set[str]], views: Mapping[str, str]) -> list[str]:
         """Statements that make the dataset what it should be: missing tables, missing columns, views that differ.
 
-        Columns are only ever added, and may be null; nothing is dropped.
+        What is there is given by name. Columns are only ever added, and may be null; nothing is dropped.
         """
-        return [*self._table_changes(present), *self._view_changes(present)]
+        return [*self._table_changes(columns), *self._view_changes(views)]
 
     def _table_changes(self, present: Mapping[str, set[str]]) -> Iterator[str]:
         for table in self.tables:
@@ -126,13 +130,13 @@ class Dataset:
     def _create_table(self, table: TableShape) -> str:
         columns = ", ".join(f"`{column.name}` {type_of(column)}" for column in table.columns)
         is_date = any(column.type is ColumnType.DATE for column in table.columns if column.name == table.day)
-        day = f"`{table.day}`" if is_date else f"TIMESTAMP_TRUNC(`{table.day}`, DAY)"
+        day = f"`{table.day}`" if is_date else f"DATE(`{table.day}`)"
         cluster = f" CLUSTER BY {_names(table.cluster)}" if table.cluster else ""
         return f"CREATE TABLE IF NOT EXISTS {self.full(table.name)} ({columns}) PARTITION BY {day}{cluster}"
 
-    def _view_changes(self, present: Mapping[str, set[str]]) -> Iterator[str]:
+    def _view_changes(self, present: Mapping[str, str]) -> Iterator[str]:
         for view in self.views:
-            if present.get(view.name) != {column.name for column in view.columns}:
+            if present.get(view.name, "").split() != view.sql.split():
                 yield f"CREATE OR REPLACE VIEW {self.full(view.name)} AS {view.sql}"
 
     def _stream_views(self) -> Iterator[ViewShape]:

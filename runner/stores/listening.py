@@ -7,6 +7,7 @@ saving that it was seen handles it again; who cannot bear that saves the record'
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -131,9 +132,12 @@ class StreamTail:
         return []
 
     def close(self) -> None:
+        """Ends a waiting `next`, too."""
         self._closed.set()
         self._subscription.close()
         self._thread.join()
+        with contextlib.suppress(queue.Full):
+            self._arrived.put_nowait([])
 
     def _pull(self) -> None:
         while not self._closed.is_set():

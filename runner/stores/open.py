@@ -33,10 +33,11 @@ from runner.stores.shapes import Shapes
 _PATH = re.compile(r"//(?!/?$)(?P<path>.+)")
 _MEMORY = re.compile(r"(//)?")
 _PREFIX = re.compile(r"//(?P<prefix>[a-z0-9][a-z0-9-]{0,38})/?")
-_PROJECT = re.compile(r"//(?P<project>[a-z][a-z0-9.:-]{4,61}[a-z0-9])/?")
+_PROJECT_NAME = r"(?P<project>[a-z][a-z0-9.:-]{4,61}[a-z0-9])"
+_PROJECT = re.compile(rf"//{_PROJECT_NAME}/?")
 _DATASET = re.compile(
-    _PROJECT.pattern + r"(?P<dataset>[A-Za-z0-9_]{1,1024})"
-    r"(\?((location=(?P<location>[A-Za-z0-9-]+)|max_gib=(?P<max_gib>[1-9][0-9]{0,5}))(&(?!$)|$))+)?"
+    rf"//{_PROJECT_NAME}/(?P<dataset>[A-Za-z0-9_]+)"
+    r"(\?location=(?P<location>[A-Za-z0-9-]+))?([?&]max_gib=(?P<max_gib>[1-9][0-9]{0,5}))?"
 )
 
 

@@ -66,15 +66,17 @@ class PubsubStream:
             self.operations["messages"] += len(request)
             self.operations["bytes"] += sum(len(message.body) for message in request)
 
-    def ensure(self, subscriptions: Iterable[str] = ()) -> None:
-        """Create the topic, the dead letters, and ordered subscriptions with these names, where they are missing."""
-        dead_letters = f"projects/{self.project}/topics/{DEAD_LETTERS}"
-        for topic in (self._topic, dead_letters):
+    def ensure(self, subscriptions: Iterable[str] = (), *, ack_seconds: int = 60) -> None:
+        """Create the topic, the dead letters, and ordered subscriptions with these names, where they are missing.
+
+        A message that is not acknowledged within `ack_seconds` is delivered again.
+        """
+        for topic in (self._topic, f"projects/{self.project}/topics/{DEAD_LETTERS}"):
             self._create(self._client.create_topic, {"name": topic})
+        wanted = [subscription_of(self._topic, name, ack_seconds) for name in subscriptions]
         with _subscriber() as client:
-            self._create(client.create_subscription, self._dead_letter_subscription(dead_letters))
-            for name in subscriptions:
-                self._create(client.create_subscription, self._subscription(name, dead_letters))
+            for subscription in [subscription_of_dead_letters(self.project), *wanted]:
+                self._create(client.create_subscription, subscription)
 
     def close(self) -> None:
         self._client.transport.close()  # type: ignore[no-untyped-call]  # Google's
@@ -85,21 +87,6 @@ class PubsubStream:
                 create(request=request, timeout=self._timeout, retry=None)
             except google.AlreadyExists:
                 return
-
-    def _dead_letter_subscription(self, topic: str) -> types.Subscription:
-        name = f"projects/{self.project}/subscriptions/{DEAD_LETTERS}"
-        return types.Subscription(name=name, topic=topic, message_retention_duration=_WEEK)
-
-    def _subscription(self, name: str, dead_letters: str) -> types.Subscription:
-        return types.Subscription(
-            name=f"projects/{self.project}/subscriptions/{name}",
-            topic=self._topic,
-            ack_deadline_seconds=60,
-            enable_message_ordering=True,
-            message_retention_duration=_WEEK,
-            dead_letter_policy={"dead_letter_topic": dead_letters, "max_delivery_attempts": _ATTEMPTS},
-            retry_policy={"minimum_backoff": timedelta(seconds=1), "maximum_backoff": timedelta(seconds=60)},
-        )
 
 
 class PubsubSubscription:
@@ -167,6 +154,34 @@ class PubsubSubscription:
                     self._client.delete_subscription(subscription=self._path, timeout=self._timeout, retry=None)
         finally:
             self._client.transport.close()  # type: ignore[no-untyped-call]  # Google's
+
+
+def subscription_of(topic: str, name: str, ack_seconds: int) -> types.Subscription:
+    """What is asked of Pub/Sub for a listener: order, a week's patience, dead letters, and a pause before repetitions.
+
+    `topic` is its full name.
+    """
+    project = topic.rpartition("/topics/")[0]
+    return types.Subscription(
+        name=f"{project}/subscriptions/{name}",
+        topic=topic,
+        ack_deadline_seconds=ack_seconds,
+        enable_message_ordering=True,
+        message_retention_duration=_WEEK,
+        dead_letter_policy={
+            "dead_letter_topic": f"{project}/topics/{DEAD_LETTERS}",
+            "max_delivery_attempts": _ATTEMPTS,
+        },
+        retry_policy={"minimum_backoff": timedelta(seconds=1), "maximum_backoff": timedelta(seconds=60)},
+    )
+
+
+def subscription_of_dead_letters(project: str) -> types.Subscription:
+    return types.Subscription(
+        name=f"projects/{project}/subscriptions/{DEAD_LETTERS}",
+        topic=f"projects/{project}/topics/{DEAD_LETTERS}",
+        message_retention_duration=_WEEK,
+    )
 
 
 def _requests(messages: Sequence[Message]) -> Iterator[list[Message]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,16 @@ def warehouse_ids(home: Path) -> list[str]:
     return [row[0] for row in duckdb.connect().execute("SELECT id FROM read_parquet(?)", [pattern]).fetchall()]
 
 
-def journaled_ids(home: Path) -> set[str]:
-    """The ids of the whole lines in segments."""
-    content = b"".join(path.read_bytes() for path in (home / "journal").glob("*/*/*.ndjson"))
-    return {json.loads(line)["id"] for line in content.split(b"\n") if line.endswith(b'"}')}
+def runs(home: Path) -> set[str]:
+    """The runs of the journal that have written something."""
+    return {path.parts[-3] for path in (home / "journal").glob("*/*/*.ndjson") if path.stat().st_size}
+
+
+def journaled_ids(home: Path, wanted: Collection[str]) -> set[str]:
+    """The ids of the whole lines in the segments of some runs."""
+    paths = [path for run in wanted for path in (home / "journal" / run).glob("*/*.ndjson")]
+    lines = [line for path in paths for line in path.read_bytes().splitlines(keepends=True)]
+    return {json.loads(line)["id"] for line in lines if line.endswith(b"\n")}
 
 
 def accepted(home: Path) -> int:

@@ -13,6 +13,13 @@ from tests.cli import evidence
 from tests.cli.terminal import ONCE, Tron, equal_count
 
 Ran = tuple[Tron, str]
+FAILS = """
+from runner.strategies.base import Strategy
+
+class Fails(Strategy):
+    def on_bar(self, bar, position):
+        raise ZeroDivisionError("no idea")
+"""
 
 
 def test_a_run_ends_with_three_equal_counts_and_the_proof(ran: Ran) -> None:
@@ -39,7 +46,7 @@ def test_the_counts_are_those_that_others_count(ran: Ran) -> None:
 
     assert evidence.accepted(home) == len(ids)
     assert len([one for one in ids if ":metrics:" not in one]) < equal_count(output) < len(ids)
-    assert evidence.journaled_ids(home) <= ids
+    assert evidence.journaled_ids(home, evidence.runs(home)) <= ids
 
 
 def test_objects_have_the_documented_names_and_metadata(ran: Ran) -> None:
@@ -115,6 +122,37 @@ def test_shipping_can_be_left_to_others(tron: Tron) -> None:
     assert "everything is shipped" in tron.succeeds("ship")
     assert "verify: complete" in tron.succeeds("verify")
     evidence.assert_each_once(tron.home.path)
+
+
+def test_the_commands_that_the_summary_names_work_as_they_are(tron: Tron) -> None:
+    elsewhere = tron.folder / "else where"
+    output = tron.succeeds("--home", str(elsewhere), *ONCE, "--symbols", "IBM", "--strategy", "vwap")
+    lines = output.partition("next: ")[2].splitlines()
+    commands = [command.strip() for line in lines for command in line.split("   ·   ") if "dashboard" not in command]
+
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(
+            command, shell=True, cwd=tron.folder, env=tron.environ(), capture_output=True, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
+        assert done.stdout
+
+
+def test_a_halt_is_told_at_the_next_start_with_the_command_that_ends_it(tron: Tron) -> None:
+    (tron.folder / "fails.py").write_text(FAILS)
+    run = (*ONCE, "--symbols", "IBM", "--strategy", "fails:Fails")
+    assert not tron.succeeds(*run).startswith("fails is halted")
+    beginning = tron.succeeds(*run).partition("bars 1 of")[0]
+    assert "fails is halted: Fails failed: ZeroDivisionError: no idea" in beginning
+    assert "resume fails --actor YOU" in beginning
+
+    assert "may trade again" in tron.succeeds("resume", "fails", "--actor", "me", "--reason", "it was a test")
+
+    assert not tron.succeeds(*run).startswith("fails is halted")
+    tron.rest()
+    (audit,) = [record for record in evidence.archived(tron.home.path) if record["kind"] == "audit"]
+    assert audit["actor"] == "me"
 
 
 @pytest.mark.slow

@@ -50,6 +50,10 @@ class Emulator:
     def url(self) -> str:
         return f"http://{self.host}"
 
+    @property
+    def folder(self) -> Path:
+        return Path(self.root)
+
     def suspend(self) -> None:
         """Stop its clock: connections stay open and nothing answers. Never do this to a shared emulator."""
         os.killpg(self.pid, signal.SIGSTOP)

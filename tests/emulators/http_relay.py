@@ -17,12 +17,13 @@ _OF_ONE_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-e
 class HttpRelay(Faults[int]):
     """Forwards to `target` (`127.0.0.1:port`); `fail_next(503, times=2)` answers for it. A context manager.
 
-    The error has the shape of Google's JSON APIs; its `reason` is the one given, where a client looks for one.
+    The error has the shape of Google's JSON APIs, its message is its reason, too. Below 400 the message is the body.
     """
 
     def __init__(self, target: str) -> None:
         super().__init__()
         self._target = target
+        self._replacements: list[tuple[str, bytes, bytes]] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.relay = self
         self.host = f"127.0.0.1:{self._server.server_port}"
@@ -31,6 +32,18 @@ class HttpRelay(Faults[int]):
     @property
     def url(self) -> str:
         return f"http://{self.host}"
+
+    def replace_next(self, old: bytes, new: bytes, *, of: str = "") -> None:
+        """Change bytes on their way: in the body of the next request whose name contains `of`, and of its answer."""
+        self._replacements.append((of, old, new))
+
+    def take_replacement(self, name: str) -> tuple[bytes, bytes]:
+        """What to replace by what in this request; nothing by nothing where it is left as it is."""
+        for place, (of, old, new) in enumerate(self._replacements):
+            if of in name:
+                del self._replacements[place]
+                return old, new
+        return b"", b""
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any, bytes]:
         """Status, headers and body of the emulator's answer, as they are on the wire."""
@@ -69,8 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         relay = self.server.relay
-        body = self._body()
-        fault = relay.take(f"{self.command} {self.path}")
+        name = f"{self.command} {self.path}"
+        old, new = relay.take_replacement(name)
+        body = self._body().replace(old, new)
+        fault = relay.take(name)
         if fault is not None and not fault.done:
             self._answer(fault.status, [], _error(fault))
             return
@@ -78,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None:
             self._answer(fault.status, [], _error(fault))
         else:
-            self._answer(status, headers, content)
+            self._answer(status, headers, content.replace(old, new))
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
 
@@ -110,5 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _error(fault: Fault[int]) -> bytes:
+    if fault.status < 400:
+        return fault.message.encode()
     reason = {"reason": fault.message, "message": fault.message, "domain": "global"}
     return json.dumps({"error": {"code": fault.status, "message": fault.message, "errors": [reason]}}).encode()

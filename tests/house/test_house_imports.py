@@ -21,7 +21,10 @@ Sources = Mapping[Path, ast.Module]
 OWN_FILES = {
     "ccxt": {"runner/brokers/live.py", "runner/feeds/live.py"},
     "duckdb": {"runner/stores/duckdb.py"},
-    "google": {f"runner/stores/{name}.py" for name in ("bigquery_jobs", "cloud", "firestore", "gcs", "pubsub")},
+    "google": {
+        f"runner/stores/{name}.py"
+        for name in ("bigquery_jobs", "cloud", "firestore", "firestore_encoding", "gcs", "pubsub")
+    },
     "lightgbm": {"runner/models/training.py"},
     "sqlglot": {"runner/stores/dialects.py"},
 }

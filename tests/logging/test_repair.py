@@ -145,4 +145,4 @@ def test_the_quick_way_of_an_event_writes_what_the_careful_way_writes(message: s
 def test_a_time_always_has_six_digits_and_a_z(moment: datetime) -> None:
     for text in (timestamp(moment), timestamp(moment.astimezone(UTC))):
         assert len(text) == 27
-        assert datetime.fromisoformat(text) == moment
+        assert datetime.fromisoformat(text) == moment.astimezone(UTC)

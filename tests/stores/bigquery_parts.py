@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -31,10 +32,8 @@ class ArchivedParts(BigqueryWarehouse):
 def put_object(prefix: str, part: Part) -> None:
     client = storage.Client("demo-tron", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # Google's
     bucket = client.bucket(f"{prefix}-tron-{part.bucket}")
-    try:
+    with suppress(Conflict):
         client.create_bucket(bucket)
-    except Conflict:
-        pass
     body = gzip.compress(part.lines, mtime=0)
     bucket.blob(part.name).upload_from_string(body, content_type="application/gzip", checksum="crc32c")
 

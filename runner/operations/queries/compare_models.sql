@@ -1,6 +1,6 @@
--- Two groups of models in the seven days that end with @today. A model is in a group whose word its name contains; one
--- in both counts in the first.
--- @today DATE, @first STRING, @second STRING (lower case)
+-- Two groups of models in the seven days that end with `today`. A model is in a group whose word its name contains
+-- (words are in lower case); one that contains both counts in the first.
+-- Parameters: today DATE, first STRING, second STRING
 WITH grouped AS (
   SELECT
     CASE

@@ -1,5 +1,5 @@
 -- One bot a row: what it recorded and what it traded on a day of market time (UTC).
--- @day DATE
+-- Parameters: day DATE
 WITH recorded AS (
   SELECT
     bot,

@@ -1,5 +1,5 @@
--- What each model earned with each symbol in the 30 days that end with @today, the best first.
--- @today DATE
+-- What each model earned with each symbol in the 30 days that end with `today`, the best first.
+-- Parameters: today DATE
 SELECT
   symbol,
   model_name,

@@ -1,5 +1,5 @@
--- The features of a symbol's newest bars, newest first.
--- @symbol STRING, @freq STRING, @since TIMESTAMP (bars that start then or later), @limit INT64
+-- The features of a symbol's newest bars that start at `since` or later, newest first.
+-- Parameters: symbol STRING, freq STRING, since TIMESTAMP, limit INT64
 SELECT *
 FROM features
 WHERE symbol = @symbol AND freq = @freq AND time >= @since

@@ -1,5 +1,6 @@
--- Records that contain a text in their payload, id, kind, severity, bot, session, trace or actor, newest first.
--- @text STRING (in any letter case), @limit INT64
+-- Records that contain a text in their payload, id, kind, severity, bot, session, trace or actor, in any letter case;
+-- newest first.
+-- Parameters: text STRING, limit INT64
 SELECT id, ts, kind, severity, bot, data
 FROM records
 WHERE STRPOS(

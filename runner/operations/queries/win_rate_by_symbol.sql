@@ -1,5 +1,6 @@
--- How often closed trades won, by symbol. A trade that neither won nor lost counts as one that did not win.
--- @since TIMESTAMP, @until TIMESTAMP (not included)
+-- How often the trades that were closed from `since` until before `until` won, by symbol. A trade that neither won nor
+-- lost counts as one that did not win.
+-- Parameters: since TIMESTAMP, until TIMESTAMP
 SELECT
   symbol,
   COUNT(*) AS total_trades,
