@@ -59,8 +59,9 @@ def run(
         url = "" if no_dashboard else closing.enter_context(serving(settings))
         if url:
             screen.print(f"dashboard: {url}")
-        complete = _Show(settings, bars, plans, screen, stop, parent.command, url).play()
-        if url and not once and not stop.is_set():
+        stays = "" if once else url
+        complete = _Show(settings, bars, plans, screen, stop, parent.command, stays).play()
+        if stays and not stop.is_set():
             stop.wait()
     if not complete:
         raise typer.Exit(1)

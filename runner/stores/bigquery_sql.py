@@ -136,7 +136,7 @@ class Dataset:
 
     def _view_changes(self, present: Mapping[str, str]) -> Iterator[str]:
         for view in self.views:
-            if present.get(view.name, "").split() != view.sql.split():
+            if _essence(present.get(view.name, "")) != _essence(view.sql):
                 yield f"CREATE OR REPLACE VIEW {self.full(view.name)} AS {view.sql}"
 
     def _stream_views(self) -> Iterator[ViewShape]:
@@ -200,6 +200,11 @@ class Dataset:
             f"SELECT * FROM {self.full(stream)} UNION ALL SELECT *{payload} FROM (SELECT {envelope} FROM ({lines})) "
             f"WHERE id NOT IN ({loaded})"
         )
+
+
+def _essence(sql: str) -> str:
+    """A view's text without white space and quotes, of which not every BigQuery keeps all."""
+    return "".join(sql.replace("'", "").split())
 
 
 def _without_envelope(columns: Sequence[Column]) -> tuple[Column, ...]:
