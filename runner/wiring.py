@@ -39,6 +39,7 @@ COMPLIANCE = "compliance"
 _LOCAL_LIVE_SECONDS = 1.0
 _LIVE_SECONDS = 5.0
 _RAM_DISK_SECONDS = 60.0
+_LOCAL_EXPORT_SECONDS, _BILLED_EXPORT_SECONDS = 30.0, 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class WarehouseExport:
 
     archive: Archive
     warehouse: Warehouse
-    every: float = 30.0
+    every: float
 
     def run(self) -> None:
         export(self.archive, self.warehouse)
@@ -82,7 +83,7 @@ def build_shipper(settings: Settings, clock: Clock, stop: threading.Event, repor
         settings,
         clock,
         stop=stop,
-        chores=[WarehouseExport(archive, open_settings_warehouse(settings))],
+        chores=[WarehouseExport(archive, open_settings_warehouse(settings), export_seconds(settings))],
         ledger=UsageLedger(settings, clock, counts, archiving),
         reports=reports,
     )
@@ -110,6 +111,11 @@ def live_seconds(settings: Settings) -> float:
     """How long a live document waits: 5 s where writes are billed, 1 s where the store is a local file."""
     is_local = settings.stores.live.partition(":")[0] in ("", "sqlite", "memory")
     return settings.shipping.live_seconds or (_LOCAL_LIVE_SECONDS if is_local else _LIVE_SECONDS)
+
+
+def export_seconds(settings: Settings) -> float:
+    """How long archived objects wait for the warehouse: where each merge is billed, longer."""
+    return _BILLED_EXPORT_SECONDS if settings.stores.warehouse.startswith("bigquery:") else _LOCAL_EXPORT_SECONDS
 
 
 def archive_policy(settings: Settings) -> ArchivePolicy:
