@@ -193,7 +193,10 @@ def test_a_torn_copy_that_the_front_still_holds_is_repaired_without_a_report(
 
 def test_the_end_of_an_older_segment_is_repaired_from_the_front(home: Home, tmp_path: Path) -> None:
     journal = open_journal(home, segment_bytes=NEAR)
-    written = [journal.append("system", body(1000), CRITICAL) for _ in range(200)]
+    written = []
+    for _ in range(2):
+        written += [journal.append("system", body(1000), CRITICAL) for _ in range(100)]
+        journal.sync()
     dead = dead_copy(journal, home, tmp_path / "dead")
     journal.close()
     older = segment_path(run_folder(dead, journal.info.run), "system", 0)
