@@ -22,7 +22,7 @@ from runner.operations.exports import export
 from runner.operations.exports import search as search_records
 from runner.settings import Settings
 from runner.stores.base import Table, Warehouse
-from runner.stores.open import open_archive
+from runner.stores.open import open_archive, open_tail
 from runner.wiring import open_settings_warehouse
 
 _STYLES = {"DEBUG": "dim", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "NOTICE": "cyan"}
@@ -39,12 +39,16 @@ def tail(
     bot: Annotated[str, typer.Option(help="Only this bot.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show the newest records of the journal; of the archive where the journal has been swept."""
+    """Show the newest records of the journal; of the archive where the journal has been swept.
+
+    With --follow on Pub/Sub, the records of every machine are shown, through a subscription of this call.
+    """
     parent: Context = context.obj
     settings = parent.settings()
-    home = parent.existing_home(settings)
     wanted = {name: value for name, value in (("kind", kind), ("bot", bot)) if value}
-    fresh = Tail(home)
+    fresh = open_tail(settings) if follow else None
+    home = Home(settings.home) if fresh else parent.existing_home(settings)
+    fresh = fresh or Tail(home)
     for line in _newest(settings, home, wanted, count):
         _show(line, as_json)
     try:

@@ -22,6 +22,7 @@ from runner.stores.pubsub import PubsubStream, PubsubSubscription
 from runner.stores.seen import Seen
 from runner.wiring import build_shipper
 from tests.emulators.emulator import Emulator
+from tests.emulators.fixtures import StartEmulator
 from tests.emulators.grpc_relay import GrpcRelay
 from tests.emulators.http_relay import HttpRelay
 from tests.stores.emulated import open_gcs, open_pubsub
@@ -118,3 +119,26 @@ def test_what_fails_in_every_way_misses_and_doubles_nothing(
     ids = [envelope.id for envelope in written]
     assert [found for found in archived(archive) if found.startswith(run)] == sorted(ids)
     assert sorted(heard(stream, run, len(ids))) == sorted(ids)
+
+
+def test_a_suspended_archive_holds_up_shipping_and_nothing_else(
+    home: Home, own_emulator: StartEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = own_emulator("gcs")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
+    archive = GcsArchive("demo-suspended")
+    archive.ensure(BUCKETS)
+    stores = Stores(archive="gs://demo-suspended", live="memory:")
+    settings = Settings(home=home.path, stores=stores, shipping=Shipping(shipper="none"))
+    emulator.suspend()
+    written = write_journal(settings)
+    awakening = threading.Timer(2.0, emulator.resume)
+    awakening.start()
+
+    assert build_shipper(settings, SystemClock(), threading.Event(), Reports()).run(follow=False)
+
+    awakening.join()
+    assert [found for found in archived(archive) if found.startswith(written[0].run)] == sorted(
+        envelope.id for envelope in written
+    )
+    archive.close()
