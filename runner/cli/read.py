@@ -46,9 +46,9 @@ def tail(
     parent: Context = context.obj
     settings = parent.settings()
     wanted = {name: value for name, value in (("kind", kind), ("bot", bot)) if value}
-    fresh = open_tail(settings) if follow else None
-    home = Home(settings.home) if fresh else parent.existing_home(settings)
-    fresh = fresh or Tail(home)
+    subscription = open_tail(settings) if follow else None
+    home = Home(settings.home) if subscription else parent.existing_home(settings)
+    fresh = subscription or Tail(home)
     for line in _newest(settings, home, wanted, count):
         _show(line, as_json)
     try:
