@@ -24,6 +24,11 @@ BENCH   := $(VENV)/.bench
 BIGQUERY_VENV := .venv-bigquery
 BIGQUERY      := $(BIGQUERY_VENV)/.done
 
+# STACK=emulators puts every store on an emulator of Google Cloud, in a demo project that is gone afterwards.
+STACK        ?=
+STACK_NEEDS  := $(if $(filter emulators,$(STACK)),$(DEV) $(BIGQUERY))
+STACK_PREFIX := $(if $(filter emulators,$(STACK)),$(VENV)/bin/python -m tests.emulators)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run test lint types bench crash setup-ci lock clean
@@ -33,8 +38,8 @@ help:  ## list the verbs
 
 install: $(PROJECT)  ## set up .venv with what a run needs
 
-run: $(PROJECT)  ## run the bots; ONCE=1 FEED= SPEED= SYMBOLS= STRATEGY= PORT= ARGS=
-	@$(if $(PORT),TRON_PORT='$(PORT)') $(VENV)/bin/tron run \
+run: $(PROJECT) $(STACK_NEEDS)  ## run the bots; ONCE=1 FEED= SPEED= SYMBOLS= STRATEGY= PORT= STACK=emulators ARGS=
+	@$(if $(PORT),TRON_PORT='$(PORT)') $(STACK_PREFIX) $(VENV)/bin/tron run \
 	  $(if $(filter-out 0 no,$(ONCE)),--once) \
 	  $(if $(FEED),--feed '$(FEED)') \
 	  $(if $(SPEED),--speed '$(SPEED)') \
@@ -56,8 +61,8 @@ types: $(DEV)  ## check types, strictly
 bench: $(BENCH)  ## measure; ARGS=
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
-crash: $(DEV)  ## kill bots and shippers at random moments, CRASH_KILLS= times (default 10)
-	@CRASH_KILLS='$(or $(CRASH_KILLS),10)' $(PYTEST) -m crash $(ARGS)
+crash: $(DEV)  ## kill bots and shippers at random moments, CRASH_KILLS= times (default 50)
+	@CRASH_KILLS='$(or $(CRASH_KILLS),50)' $(PYTEST) -m crash $(ARGS)
 
 setup-ci: $(BIGQUERY)  ## install what the tests run beside them: Chromium and the emulators, where the machine allows it
 	@if [ "$$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi; \
