@@ -1,12 +1,12 @@
 """Live documents as Firestore keeps them.
 
-| document       | in Firestore                                                                             |
-|----------------|------------------------------------------------------------------------------------------|
-| collection,key | the path `<collection>/<key>`                                                            |
-| fields         | fields of the same names and native types, beside these four:                            |
-| epoch, seq     | `epoch`, `seq`, integers                                                                 |
-| record_id      | `record_id`, where the fields have the same (they do for every record), or `=record_id`  |
-| expire_at      | `expire_at`, a timestamp: what the TTL policy of the collection looks at                 |
+| document        | in Firestore                                                                            |
+|-----------------|-----------------------------------------------------------------------------------------|
+| collection, key | the path `<collection>/<key>`                                                           |
+| fields          | fields of the same names and native types, beside these four:                           |
+| epoch, seq      | `epoch`, `seq`, integers                                                                |
+| record_id       | `record_id`, where the fields have the same (they do for every record), or `=record_id` |
+| expire_at       | `expire_at`, a timestamp: what the TTL policy of the collection looks at                |
 
 Firestore forbids some names (`/` in a key, `__x__`, an empty one) and lists within lists. A forbidden character becomes
 `=` and two hexadecimal digits, as does the first letter of a field that is named like one of the four; a list within
@@ -27,8 +27,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from google.cloud.firestore_v1 import types
-
 from runner.errors import StoreRejected
 from runner.stores.base import Document, JsonValue
 
@@ -36,6 +34,7 @@ MAX_DOCUMENT = 1_048_576
 MAX_DEPTH = 20
 _ROOM_FOR_FIELDS = 512 * 1024
 _NAMED_AT_MOST = 100
+_ORDER_BYTES = 512
 
 LEFT_OUT = "_left_out"
 EPOCH, SEQ, EXPIRE_AT, RECORD_ID = "epoch", "seq", "expire_at", "record_id"
@@ -53,27 +52,26 @@ _MICROSECOND = timedelta(microseconds=1)
 Message = Any
 """A plain protobuf message."""
 
-_Write: Message = types.Write.pb()
-
 
 class _TooDeep(ValueError):
     """More levels than Firestore keeps."""
 
 
-def encode(root: str, document: Document) -> Message:
-    """The `Write` that sets a document below `root`. Raises `StoreRejected` for what JSON cannot hold."""
-    write = _Write()
+def encode(document: Document, name: str, write: Message) -> int:
+    """Fill the `Write` that sets a document; returns its bytes. Raises `StoreRejected` for what JSON cannot hold."""
     try:
-        write.update.name = path(root, document.collection, document.key)
+        write.update.name = name
         left_out = _fill(write.update.fields, document.fields)
-        _fit(write.update, left_out)
+        size: int = write.ByteSize()
+        if left_out or size > MAX_DOCUMENT // 2:
+            _fit(write.update, left_out)
         _add_order(write.update.fields, document)
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreRejected(
             f"document {document.collection}/{document.key!a} is not JSON: {error}",
             "write money and times as strings, numbers as finite numbers of 64 bits",
         ) from None
-    return write
+    return size + _ORDER_BYTES
 
 
 def decode(message: Message) -> Document:
@@ -154,6 +152,9 @@ def _fill(target: Message, fields: Mapping[str, JsonValue]) -> list[str]:
     left_out = []
     for name, one in fields.items():
         stored = _field_name(name)
+        if type(one) is str:  # as most are: a call for each would be a fifth of the time
+            target[stored].string_value = one
+            continue
         try:
             put(target[stored], one)
         except _TooDeep:
@@ -163,8 +164,8 @@ def _fill(target: Message, fields: Mapping[str, JsonValue]) -> list[str]:
 
 
 def _fit(document: Message, left_out: list[str]) -> None:
-    """Leave the large fields out of a document that is larger than Firestore's limit."""
-    if document.ByteSize() > MAX_DOCUMENT // 2 and _stored_size(document) > MAX_DOCUMENT - 1024:
+    """Leave the large fields out of a document that is larger than Firestore's limit, and name what is left out."""
+    if _stored_size(document) > MAX_DOCUMENT - _ORDER_BYTES:
         room = _ROOM_FOR_FIELDS
         for name in sorted(document.fields, key=lambda name: document.fields[name].ByteSize()):
             room -= 2 * (len(name.encode()) + document.fields[name].ByteSize())
@@ -199,7 +200,7 @@ def _put_list(target: Message, value: list[JsonValue] | tuple[JsonValue, ...], d
     add = target.array_value.values.add
     for one in value:
         if isinstance(one, (list, tuple)):
-            _put_map(add(), {_NESTED: one}, depth + 1)
+            _put_list(add().map_value.fields[_NESTED], one, depth + 2)
         else:
             put(add(), one, depth)
 
@@ -227,7 +228,7 @@ def _field_name(name: str) -> str:
 def _map_name(name: str) -> str:
     if not isinstance(name, str):
         raise TypeError(f"the name {name!r} is not text")
-    return name if name == _NESTED else _escape(name)
+    return _escape(name)
 
 
 def _escape(text: str) -> str:

@@ -1,11 +1,14 @@
 """Store URLs: the only module that names adapters. Each is imported when it is asked for.
 
-| store     | empty means               | embedded URL                  | Google Cloud       |
-|-----------|---------------------------|-------------------------------|--------------------|
-| live      | `live.sqlite` in the home | `sqlite:///path`, `memory:`   |                    |
-| archive   | `archive/` in the home    | `file:///path`, `memory:`     | `gs://prefix`      |
-| stream    | `memory:`                 | `memory:`                     | `pubsub://project` |
-| warehouse | `warehouse/` in the home  | `duckdb:///path`              |                    |
+| store     | empty means               | embedded URL                | Google Cloud                    |
+|-----------|---------------------------|-----------------------------|---------------------------------|
+| live      | `live.sqlite` in the home | `sqlite:///path`, `memory:` | `firestore://project/database`  |
+| archive   | `archive/` in the home    | `file:///path`, `memory:`   | `gs://prefix`                   |
+| stream    | `memory:`                 | `memory:`                   | `pubsub://project`              |
+| warehouse | `warehouse/` in the home  | `duckdb:///path`            | `bigquery://project/dataset`    |
+
+A database is `(default)` unless it is named; `firestore://project/database?ramp` writes as slowly as Google asks for
+when many documents go into a new one.
 
 Three slashes begin an absolute path, two a path relative to the working directory; `~` is the user's own folder:
 `file:///var/tron`, `file://var/tron`, `file://~/tron`. An archive's objects lie in `<path>/tron-<bucket>/`, or in the
@@ -21,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.clock import Clock
+from runner.clock import Clock, SystemClock
 from runner.errors import ConfigError
 from runner.layout import Home
 from runner.settings import GIB, Settings
@@ -35,6 +38,9 @@ _MEMORY = re.compile(r"(//)?")
 _PREFIX = re.compile(r"//(?P<prefix>[a-z0-9][a-z0-9-]{0,38})/?")
 _PROJECT_NAME = r"(?P<project>[a-z][a-z0-9.:-]{4,61}[a-z0-9])"
 _PROJECT = re.compile(rf"//{_PROJECT_NAME}/?")
+_DATABASE = re.compile(
+    rf"//{_PROJECT_NAME}(/(?P<database>\(default\)|[a-z][a-z0-9-]{{2,61}}[a-z0-9])?)?(?P<ramp>\?ramp)?"
+)
 _DATASET = re.compile(
     rf"//{_PROJECT_NAME}/(?P<dataset>[A-Za-z0-9_]+)"
     r"(\?location=(?P<location>[A-Za-z0-9-]+))?([?&]max_gib=(?P<max_gib>[1-9][0-9]{0,5}))?"
@@ -66,7 +72,11 @@ class _Kind:
 _LIVE = _Kind(
     "TRON_LIVE_STORE",
     "sqlite",
-    {"sqlite": _Form("sqlite:///path", _PATH), "memory": _Form("memory:", _MEMORY)},
+    {
+        "sqlite": _Form("sqlite:///path", _PATH),
+        "memory": _Form("memory:", _MEMORY),
+        "firestore": _Form("firestore://project/database", _DATABASE, "FIRESTORE_EMULATOR_HOST"),
+    },
 )
 _ARCHIVE = _Kind(
     "TRON_ARCHIVE",
@@ -111,9 +121,20 @@ def open_live(settings: Settings, *, clock: Clock | None = None) -> LiveStore:
         from runner.stores.memory import MemoryLiveStore
 
         return MemoryLiveStore(clock=clock)
+    if scheme == "firestore":
+        return _open_firestore(settings, parts, clock)
     from runner.stores.sqlite import SqliteLiveStore
 
     return SqliteLiveStore(_path(parts, Home(settings.home).live), clock=clock)
+
+
+def _open_firestore(settings: Settings, parts: Mapping[str, str], clock: Clock | None) -> LiveStore:
+    with _google_cloud(_LIVE, "firestore", settings):
+        from runner.stores.firestore import FirestoreLiveStore
+        from runner.stores.write_ramp import WriteRamp
+
+    ramp = WriteRamp(clock or SystemClock()) if parts.get("ramp") else None
+    return FirestoreLiveStore(parts["project"], parts.get("database") or "(default)", clock=clock, ramp=ramp)
 
 
 def open_archive(settings: Settings) -> Archive:

@@ -18,13 +18,11 @@ from packaging.utils import canonicalize_name
 
 Sources = Mapping[Path, ast.Module]
 
+FIRESTORE = ("firestore_calls", "firestore_queries", "firestore_versions", "firestore_watch")
 OWN_FILES = {
     "ccxt": {"runner/brokers/live.py", "runner/feeds/live.py"},
     "duckdb": {"runner/stores/duckdb.py"},
-    "google": {
-        f"runner/stores/{name}.py"
-        for name in ("bigquery_jobs", "cloud", "firestore", "firestore_encoding", "gcs", "pubsub")
-    },
+    "google": {f"runner/stores/{name}.py" for name in ("bigquery_jobs", "cloud", "gcs", "pubsub", *FIRESTORE)},
     "lightgbm": {"runner/models/training.py"},
     "sqlglot": {"runner/stores/dialects.py"},
 }

@@ -14,8 +14,9 @@ IMPORT_RUNNER = "import runner"
 
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, runner
-stores = "bigquery", "bigquery_jobs", "cloud", "firestore", "firestore_encoding", "gcs", "pubsub"
-cloud = {"runner.stores." + name for name in stores}
+stores = "bigquery", "bigquery_jobs", "cloud", "firestore", "gcs", "pubsub"
+parts = "calls", "encoding", "queries", "versions", "watch"
+cloud = {"runner.stores." + name for name in (*stores, *("firestore_" + part for part in parts))}
 for module in pkgutil.walk_packages(runner.__path__, "runner."):
     if module.name not in cloud and not module.name.endswith("__main__"):
         importlib.import_module(module.name)

@@ -1,4 +1,4 @@
-"""An archive and a stream on the emulators, each apart from those of all other tests."""
+"""A live store, an archive and a stream on the emulators, each apart from those of all other tests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from google.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from runner.stores.base import Message, Stream
+from runner.stores.firestore import FirestoreLiveStore
 from runner.stores.gcs import GcsArchive
 from runner.stores.pubsub import TOPIC, PubsubStream, PubsubSubscription, subscription_of
+
+
+def open_firestore(request: pytest.FixtureRequest, **options: Any) -> FirestoreLiveStore:
+    """A live store in a project of its own."""
+    request.getfixturevalue("firestore_emulator")
+    return FirestoreLiveStore(request.getfixturevalue("demo_project"), **options)
 
 
 def open_gcs(request: pytest.FixtureRequest, *buckets: str, **options: Any) -> GcsArchive:

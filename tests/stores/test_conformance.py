@@ -22,7 +22,7 @@ from runner.stores.duckdb import DuckdbWarehouse
 from runner.stores.memory import MemoryArchive, MemoryLiveStore, MemoryStream
 from runner.stores.sqlite import SqliteLiveStore
 from tests.stores.bigquery_parts import open_bigquery
-from tests.stores.emulated import open_gcs, open_pubsub, pull
+from tests.stores.emulated import open_firestore, open_gcs, open_pubsub, pull
 
 NOW = datetime(2024, 6, 3, 14, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -40,9 +40,10 @@ COLUMNS = {
     "system": (Column("halted", ColumnType.BOOLEAN), Column("date", ColumnType.DATE)),
 }
 
-LIVE: dict[str, Callable[[Path, ManualClock], LiveStore]] = {
-    "memory": lambda _, clock: MemoryLiveStore(clock=clock),
-    "sqlite": lambda folder, clock: SqliteLiveStore(folder / "live.sqlite", clock=clock),
+LIVE: dict[str, Callable[[Path, ManualClock, pytest.FixtureRequest], LiveStore]] = {
+    "memory": lambda _, clock, __: MemoryLiveStore(clock=clock),
+    "sqlite": lambda folder, clock, _: SqliteLiveStore(folder / "live.sqlite", clock=clock),
+    "firestore": lambda _, clock, request: open_firestore(request, clock=clock),
 }
 ARCHIVES: dict[str, Callable[[Path, pytest.FixtureRequest], Archive]] = {
     "memory": lambda *_: MemoryArchive(),
@@ -66,7 +67,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture(params=LIVE)
 def live(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[LiveStore]:
-    store = LIVE[request.param](tmp_path, clock)
+    store = LIVE[request.param](tmp_path, clock, request)
     yield store
     store.close()
 
