@@ -66,7 +66,7 @@ def test_what_is_killed_in_the_middle_is_recovered_complete(tron: Tron, dice: ra
 
 @pytest.mark.crash
 def test_killing_bots_and_shipper_at_random_moments_loses_and_doubles_nothing(tron: Tron, dice: random.Random) -> None:
-    for _ in range(int(os.environ.get("CRASH_KILLS") or 10)):
+    for _ in range(10):
         _kill_once(tron, dice, "both")
 
 
