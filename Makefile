@@ -80,7 +80,7 @@ setup-ci: $(BIGQUERY)  ## install what the tests run beside them: Chromium and t
 
 lock: $(VENV)/bin/python  ## write the lock files anew, with the newest versions that pyproject.toml allows
 	@$(PIP) install '$(UV)'
-	@$(COMPILE) pyproject.toml --group build --output-file requirements-dev.txt --extra gcp --group dev
+	@$(COMPILE) pyproject.toml --group build --output-file requirements-dev.txt --extra gcp --extra functions --group dev
 	@$(COMPILE) pyproject.toml --group build --output-file requirements.txt --constraints requirements-dev.txt
 	@$(COMPILE) pyproject.toml --group build --output-file requirements-bench.txt \
 	  --group bench --constraints requirements-dev.txt
