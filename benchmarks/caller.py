@@ -40,16 +40,20 @@ def sample(name: str, kind: str, mode: str, redaction: str) -> Sample:
 
 def measure() -> None:
     kinds, modes = ("trade", "event"), ("burst", "paced")
-    cases: list[Case] = [(name, kind, "burst", "plain") for name in CONTENDERS for kind in kinds]
+    cases: list[Case] = [(name, kind, "burst", "plain") for kind in kinds for name in _contenders(kind)]
     cases += [(name, kind, "burst", "redacted") for name in _REDACTING for kind in kinds]
     cases += [(name, kind, "paced", "plain") for name in _REDACTING for kind in kinds]
     found = medians("caller", cases, ROUNDS)
     for kind in kinds:
-        peers = [name for name in CONTENDERS if name != "ours"]
+        peers = [name for name in _contenders(kind) if name != "ours"]
         burst = [_row(found, kind, peer, "plain", "p50") for peer in peers]
         redacted = _row(found, kind, "structlog + orjson", "redacted", "p50")
         tails = [_tail(found, kind, mode) for mode in modes]
         show(f"{kind}: one call, microseconds", [*burst, redacted, *tails])
+
+
+def _contenders(kind: str) -> list[str]:
+    return [name for name in CONTENDERS if kind == "trade" or "trade" not in name]
 
 
 def _row(found: dict[Case, Sample], kind: str, peer: str, redaction: str, figure: str) -> Row:

@@ -91,6 +91,27 @@ def structlog(folder: Path, *, redact: bool) -> Contender:
     )
 
 
+def structlog_typed(folder: Path, *, redact: bool) -> Contender:
+    """structlog given what ours is given: the typed trade, whose Decimals orjson leaves to a fallback. Unchecked."""
+    import orjson
+    import structlog as library
+    from msgspec.structs import asdict
+
+    plain = structlog(folder, redact=redact)
+    library.configure(
+        processors=[
+            *library.get_config()["processors"][:-1],
+            library.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str)),
+        ]
+    )
+    logger, values, last = library.get_logger(), records.trade_values(), records.COUNT - 1
+    return Contender(
+        trade=lambda i: logger.info("trade_exit", **asdict(TradeLogData(**values[i & last]))),
+        event=plain.event,
+        close=plain.close,
+    )
+
+
 def loguru(folder: Path, *, redact: bool) -> Contender:
     """loguru with `serialize=True`."""
     from loguru import logger
@@ -124,6 +145,7 @@ CONTENDERS: Mapping[str, Callable[..., Contender]] = {
     "stdlib + orjson": stdlib,
     "QueueHandler + orjson": queued,
     "structlog + orjson": structlog,
+    "structlog, same typed trade": structlog_typed,
     "loguru": loguru,
     "google-cloud-logging": google,
 }

@@ -39,8 +39,7 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def time_ns(self) -> int:
-        return time.time_ns()
+    time_ns = staticmethod(time.time_ns)
 
     def monotonic(self) -> float:
         return time.monotonic()

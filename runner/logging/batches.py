@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from zlib import crc32
+
+from isal import isal_zlib
+from isal.isal_zlib import crc32
 
 from runner.logging import lines
 from runner.logging.reader import CHUNK, Cursor, StreamReader
 
+_GZIP = 31
+"""Says that a gzip header and trailer are wanted, with the largest window."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`end` is the place behind the last line."""
+    """Its lines, in pieces as they were read: joining them would cost as much as hashing them.
 
-    raw: bytes
+    `end` is the place behind the last line.
+    """
+
+    pieces: tuple[bytes, ...]
     first: int
     count: int
     end: Cursor
@@ -24,16 +34,35 @@ class Batch:
 
     def times(self) -> tuple[str, str]:
         """The `ts` of the first and of the last record."""
-        last = self.raw.rfind(b"\n", 0, -1) + 1
-        return lines.head(self.raw[: self.raw.index(b"\n") + 1])[1], lines.head(self.raw[last:])[1]
+        first, last = self.pieces[0], self.pieces[-1]
+        return lines.head(first[: first.index(b"\n") + 1])[1], lines.head(last[last.rfind(b"\n", 0, -1) + 1 :])[1]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.pieces))
+
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        for piece in self.pieces:
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def compressed(self) -> bytes:
+        return compress(self.pieces)
 
     def half(self) -> Batch:
         """The first half, for content that compresses too badly for one object."""
-        count = self.count // 2
-        length = sum(map(len, lines.split(self.raw)[:count]))
-        position = self.end.position - len(self.raw) + length
+        raw, count = b"".join(self.pieces), self.count // 2
+        length = sum(map(len, lines.split(raw)[:count]))
+        position = self.end.position - len(raw) + length
         end = Cursor(next=self.first + count, segment=self.end.segment, position=position)
-        return Batch(self.raw[:length], self.first, count, end)
+        return Batch((raw[:length],), self.first, count, end)
+
+
+def compress(pieces: Iterable[bytes]) -> bytes:
+    """Pieces as one gzip member, the same for the same content."""
+    compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
+    return b"".join((*map(compressor.compress, pieces), compressor.flush()))
 
 
 def gather(reader: StreamReader, prefix: bytes, cursor: Cursor, limit: int) -> Batch | None:
@@ -50,7 +79,7 @@ def gather(reader: StreamReader, prefix: bytes, cursor: Cursor, limit: int) -> B
         end = Cursor(next=cursor.next + count, segment=reader.segment, position=position)
         if length < len(chunk):
             break
-    return Batch(b"".join(pieces), cursor.next, count, end) if count else None
+    return Batch(tuple(pieces), cursor.next, count, end) if count else None
 
 
 def read_range(reader: StreamReader, end: Cursor) -> bytes:

@@ -27,7 +27,7 @@ from runner.errors import JournalFull, RecordInvalid, RunnerError
 from runner.layout import Home
 from runner.logging import bell, exceptions, lines, payloads, trades
 from runner.logging.console import Console
-from runner.logging.envelope import Envelopes, Times
+from runner.logging.envelope import Envelopes, MarketTimes
 from runner.logging.events import EventEncoder
 from runner.logging.log_types import (
     AuditData,
@@ -57,7 +57,6 @@ from runner.settings import Settings
 
 _TRADE_ENTRY, _TRADE_EXIT, _SYSTEM_EVENT, _INFO = Kind.TRADE_ENTRY, Kind.TRADE_EXIT, Kind.SYSTEM_EVENT, Severity.INFO
 """Reading a member of an enumeration takes a tenth of a microsecond, so the busiest paths read them once."""
-_LONGEST_BODY = lines.MAX_LINE - 256
 _ID_START = len(b'{"id":"')
 
 
@@ -188,7 +187,13 @@ class TradingLogger:
         return self._log_event(_SYSTEM_EVENT, severity, message, _merged(context, fields) if context else fields)
 
     def log_debug(self, message: str, context: Mapping[str, Any] | None = None, **fields: Any) -> str:
-        """Like a system event, but dropped (and counted) when the journal is full; then the answer is empty."""
+        """Like a system event, but dropped (and counted) when the journal is full or a budget says so.
+
+        Then the answer is empty.
+        """
+        if Kind.DEBUG in self._run.dropping:
+            self._run.journal.count_dropped(Kind.DEBUG.value)
+            return ""
         return self._log_event(Kind.DEBUG, Severity.DEBUG, message, _merged(context, fields) if context else fields)
 
     def log_heartbeat(self, heartbeat: HeartbeatData) -> str:
@@ -235,6 +240,7 @@ class TradingLogger:
     def observe(self, observer: Observer) -> None:
         """Show every record from now on to `observer`, also those of loggers bound to this run."""
         self._observers.append(observer)
+        self._run.attentive = True
 
     def flush(self, *, remote: bool = False, timeout: float = 2.0) -> bool:
         """Give the *machine* guarantee for everything logged so far; with `remote`, the *remote* one.
@@ -266,6 +272,7 @@ class TradingLogger:
 
     def _prepare(self) -> None:
         """Make ready what is the same in every record of this logger and run."""
+        self._run.reopen()
         self._info = self._run.info
         fields = self._run.envelope(self._settings)
         environment = trades.TradeEnvironment(
@@ -278,15 +285,18 @@ class TradingLogger:
         self._known_envelopes = self._envelopes.known
         self._trades = trades.TradeEncoder(environment, self._redactor)
         self._events = EventEncoder(self._redactor)
-        self._times = Times(self._clock, self._run.wall_clock)
+        self._timestamps = lines.Timestamps(self._run.wall_clock.time_ns)
+        self._market = MarketTimes(self._clock) if self._clock else None
 
     def _today(self) -> date:
         return (self._clock or self._run.wall_clock).now().date()
 
     def _log_trade(self, kind: Kind, trade: TradeLogData, urgent: bool) -> str:
         try:
-            data = self._trades.encode(trade, self._times.execution(), entry=kind is _TRADE_ENTRY)
-            return self._append(kind, _INFO, data, urgent)
+            now = self._timestamps.now()
+            moment = self._market.text() if self._market else now.decode()
+            data = self._trades.encode(trade, moment, entry=kind is _TRADE_ENTRY)
+            return self._append(kind, _INFO, data, urgent, now)
         except RunnerError:
             self._run.count_error()
             raise
@@ -303,40 +313,42 @@ class TradingLogger:
     ) -> str:
         try:
             data = payloads.encode(payloads.of_kind(kind, payload), self._redactor)
-            return self._append(kind, severity or KINDS[kind].severity, data, urgent, actor)
+            return self._append(kind, severity or KINDS[kind].severity, data, urgent, actor=actor)
         except RunnerError:
             self._run.count_error()
             raise
 
-    def _append(self, kind: Kind, severity: Severity, data: bytes, urgent: bool, actor: str = "") -> str:
+    def _append(
+        self, kind: Kind, severity: Severity, data: bytes, urgent: bool, now: bytes = b"", actor: str = ""
+    ) -> str:
         run = self._run
-        journal = run.journal
         if run.info is not self._info:
             self._prepare()
         known = self._known_envelopes.get((kind, severity, actor))
         envelope = known or self._envelopes.make(kind, severity, actor)
-        body = b'%s%s,"data":%s' % (envelope.encoded, self._times.market(), data)
-        if len(body) > _LONGEST_BODY:
-            raise RecordInvalid(f"a {kind.value} of {len(body)} bytes is too large", "a record is at most 256 KiB")
+        if len(data) > envelope.longest:
+            raise RecordInvalid(f"a {kind.value} of {len(data)} bytes is too large", "a record is at most 256 KiB")
+        at = self._market.member() if self._market else b""
         try:
-            line = journal.append(envelope.stream, body, envelope.admission)
+            line = run.journal.append(envelope.stream, at, envelope.admission, envelope.encoded, data, now)
         except JournalFull:
             if not envelope.admission.droppable:
                 raise
-            journal.count_dropped(kind.value)
+            run.journal.count_dropped(kind.value)
             return ""
-        if self._observers:
-            self._show(kind, severity, line)
-        if urgent:
-            journal.sync()
-            bell.ring(self._home)
-        if run.on_ram_disk and envelope.admission.critical:
-            run.await_archive(2.0)
+        if urgent or run.attentive:
+            self._attend(kind, severity, line, envelope.admission.critical, urgent)
         return line[_ID_START : envelope.id_end].decode()
 
-    def _show(self, kind: Kind, severity: Severity, line: bytes) -> None:
+    def _attend(self, kind: Kind, severity: Severity, line: bytes, critical: bool, urgent: bool) -> None:
+        """What few records need once they are in the journal."""
         for observer in self._observers:
             observer(kind, severity, line)
+        if urgent:
+            self._run.journal.sync()
+            bell.ring(self._home)
+        if critical and self._run.on_ram_disk:
+            self._run.await_archive(2.0)
 
 
 def create_trading_logger(

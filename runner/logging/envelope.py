@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -26,17 +25,20 @@ _ADMISSIONS = {
 _SEVERITIES = tuple(Severity)
 _CONTEXT_BUDGET = 32 * 1024
 _MOST_KEPT = 1000
+_LONGEST_START = 512
+"""Bytes that id, offsets, times and checksum of a line take, and more."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What all records of a kind, a severity and an actor share. `encoded` stands between time and market time.
+    """What all records of a kind, a severity and an actor share. `encoded` stands between the times and the data.
 
-    `id_end` is where the id ends in a line.
+    `longest` is how many bytes of data a record can have, `id_end` is where the id ends in a line.
     """
 
     stream: str
     admission: Admission
     encoded: bytes
+    longest: int
     id_end: int
 
 
@@ -71,11 +73,12 @@ class Envelopes:
         fields = {"kind": kind, "severity": severity, **self._fields}
         if actor:
             fields["actor"] = payloads.label(actor, Repair(self._redactor), "actor")
-        stream = KINDS[kind].stream
+        stream, encoded = KINDS[kind].stream, b',%s,"data":' % encode_json(fields)[1:-1]
         envelope = Envelope(
             stream=stream,
             admission=_ADMISSIONS[kind],
-            encoded=b"," + encode_json(fields)[1:-1],
+            encoded=encoded,
+            longest=lines.MAX_LINE - _LONGEST_START - len(encoded),
             id_end=len(lines.id_prefix(self._run, stream)) + lines.OFFSET_DIGITS,
         )
         if len(self.known) < _MOST_KEPT:
@@ -83,28 +86,25 @@ class Envelopes:
         return envelope
 
 
-class Times:
-    """Market time as a record and a trade say it, made anew only when it changed; else the machine's."""
+class MarketTimes:
+    """Market time as a record and a trade say it, made anew only when it changed."""
 
-    def __init__(self, market: Clock | None, wall: Clock) -> None:
-        self._market, self._wall = market, wall
-        self._now: tuple[object, str, bytes] = (None, "", b"")
+    def __init__(self, market: Clock) -> None:
+        self._market = market
+        self._known: tuple[object, str, bytes] = (None, "", b"")
 
-    def market(self) -> bytes:
-        """What a record says of market time; nothing where it is the machine's."""
-        return b"" if self._market is None else self._look(self._market)[2]
+    def text(self) -> str:
+        """The time of a trade."""
+        return self._look()[1]
 
-    def execution(self) -> datetime | str:
-        """The time of a trade: market time, else the machine's. A datetime only where it is written the same."""
-        if self._market is not None:
-            return self._look(self._market)[1]
-        now = self._wall.now()
-        return now if now.microsecond and now.tzinfo is UTC else lines.timestamp(now)
+    def member(self) -> bytes:
+        """What a record says of it."""
+        return self._look()[2]
 
-    def _look(self, clock: Clock) -> tuple[object, str, bytes]:
-        now = clock.now()
-        known = self._now
+    def _look(self) -> tuple[object, str, bytes]:
+        now = self._market.now()
+        known = self._known
         if now is not known[0]:
             text = lines.timestamp(now)
-            known = self._now = (now, text, b',"at":"%s"' % text.encode())
+            known = self._known = (now, text, b',"at":"%s"' % text.encode())
         return known

@@ -9,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from runner.logging import payloads
 from runner.logging.log_types import EventData
 from runner.logging.redaction import Redactor
-from runner.logging.repair import encode_json
+from runner.logging.repair import LONGEST_TEXT, encode_json
 
-_LONGEST_TEXT = 4096
-_LONGEST_EVENT = 64 * 1024
 _MOST_FIELDS = 256
 _MOST_KEYS, _LONGEST_KEY = 10_000, 100
 _INT64 = 1 << 63
+
+
+class _Event(msgspec.Struct, gc=False):
+    """An `EventData` that needs no care."""
+
+    message: str
+    context: Mapping[str, Any]
 
 
 class EventEncoder:
@@ -30,25 +37,26 @@ class EventEncoder:
 
     def encode(self, message: str, fields: Mapping[str, Any]) -> bytes:
         """The `data` of an event. What cannot be written as it is is repaired, and named in `_repaired`."""
-        event = EventData(message=message, context=fields)  # type: ignore[arg-type]  # any mapping will do
-        if type(message) is str and len(message) <= _LONGEST_TEXT and self._is_plain(fields):
+        if type(message) is str and self._redactor.passes(message) and self._is_plain(fields):
             try:
-                encoded = encode_json(event)
+                encoded = encode_json(_Event(message, fields))
+                if len(encoded) <= LONGEST_TEXT:
+                    return encoded
             except UnicodeEncodeError:
-                return payloads.encode(event, self._redactor)
-            if len(encoded) <= _LONGEST_EVENT and not self._redactor.suspects(encoded):
-                return encoded
+                pass  # the general way repairs it
+        event = EventData(message=message, context=fields)  # type: ignore[arg-type]  # any mapping will do
         return payloads.encode(event, self._redactor)
 
     def _is_plain(self, fields: Mapping[str, Any]) -> bool:
         if type(fields) is not dict or len(fields) > _MOST_FIELDS:
             return False
-        for key, value in fields.items():
+        if not self._harmless.issuperset(fields) and not all(map(self._learn, fields)):
+            return False
+        passed = self._redactor.passed
+        for value in fields.values():
             kind = type(value)
-            if key not in self._harmless and not self._learn(key):
-                return False
             if kind is str:
-                if len(value) > _LONGEST_TEXT:
+                if value not in passed and not self._redactor.passes(value):
                     return False
             elif kind is float:
                 if value - value != 0.0:  # of an infinity and of NaN it is NaN
@@ -62,7 +70,13 @@ class EventEncoder:
 
     def _learn(self, key: Any) -> bool:
         """Whether a key may be written as it is."""
-        harmless = type(key) is str and len(key) <= _LONGEST_KEY and key.isascii() and not self._redactor.hides(key)
+        harmless = (
+            type(key) is str
+            and len(key) <= _LONGEST_KEY
+            and key.isascii()
+            and not self._redactor.hides(key)
+            and self._redactor.passes(key)
+        )
         if harmless and len(self._harmless) < _MOST_KEYS:
             self._harmless.add(key)
         return harmless

@@ -13,7 +13,8 @@ pieces; and the state at a block's start is small enough to be kept in a checkpo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 
 BLOCK = 1024
 
@@ -60,3 +61,55 @@ class Head:
 
     def _folded(self) -> bytes:
         return hashlib.sha256(self.chain + self._block.digest()).digest()
+
+
+class RunningHead:
+    """The head over what a stream's writer has written, computed when there is time for it.
+
+    `read` gives the bytes between two positions of the stream. Hashing a piece releases the interpreter, so a thread
+    of its own does it beside a busy caller. A signal handler that comes in while its thread is hashing changes nothing.
+    """
+
+    def __init__(self, run: str, stream: str, read: Callable[[int, int], Iterable[bytes]]) -> None:
+        self.position = 0
+        self._read = read
+        self._head, self._count = Head(run, stream), 0
+        self._lock = threading.RLock()
+        self._busy = False
+
+    def advance(self, end: int) -> None:
+        """Take in everything before `end`."""
+        with self._lock:
+            if self._busy:
+                return
+            self._busy = True
+            try:
+                self._head, self._count, self.position = (*self._to(end), end)
+            finally:
+                self._busy = False
+
+    def digest(self, end: int) -> str:
+        """The head over everything before `end`."""
+        with self._lock:
+            return self._to(end)[0].hexdigest()
+
+    def _to(self, end: int) -> tuple[Head, int]:
+        """The head over everything before `end`, and how many records that are."""
+        head, count = self._head.copy(), self._count
+        for piece in self._read(self.position, end) if end > self.position else ():
+            count = _feed_piece(head, count, piece)
+        return head, count
+
+
+def _feed_piece(head: Head, count: int, piece: bytes) -> int:
+    """Feed bytes that follow `count` ended lines; returns how many have ended then."""
+    view, start = memoryview(piece), 0
+    while (ended := piece.count(b"\n", start)) >= (room := BLOCK - count % BLOCK):
+        end = start
+        for _ in range(room):
+            end = piece.index(b"\n", end) + 1
+        head.feed(view[start:end])
+        head.end_block()
+        count, start = count + room, end
+    head.feed(view[start:])
+    return count + ended

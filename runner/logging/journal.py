@@ -80,7 +80,6 @@ __all__ = [
     "write_info",
 ]
 
-COPY_AT = 256 * 1024
 _TICK, _IDLE_TICK = 0.005, 0.05
 _SECONDS_TO_STOP = 2.0
 
@@ -94,11 +93,12 @@ class Journal:
         self.dropped: dict[str, int] = {}
         self.on_idle: Callable[[], None] = lambda: None
         self._home, self._limits, self._clock = home, limits, clock
+        self._copy_at = limits.front_bytes // 2
+        self._timestamps = lines.Timestamps(clock.time_ns)
         self._lock = threading.RLock()
         self._streams: dict[str, StreamWriter] = {}
         self._opening: set[str] = set()
         self._tally = Tally()
-        self._second, self._second_text = -1, b""
         self._stop = threading.Event()
         self._open()
         self._quota = Quota(home, limits.quota, self._tally, lambda: sum(self.buffered.values()))
@@ -110,33 +110,39 @@ class Journal:
         """The `seq` of the next record: how many were accepted."""
         return self._tally.seq
 
-    def append(self, stream: str, body: bytes, admission: Admission) -> bytes:
+    def append(
+        self, stream: str, body: bytes, admission: Admission, envelope: bytes = b"", data: bytes = b"", ts: bytes = b""
+    ) -> bytes:
         """Accept one record and return its line.
 
-        `body` is what follows the time: `,"kind":...,"data":{...}`. Raises `JournalFull` before an offset is taken,
-        and `JournalError` when the journal was closed.
+        `body`, `envelope` and `data` together are what follows the time: `,"kind":...,"data":{...}`. `ts` is the time,
+        by default now. Raises `JournalFull` before an offset is taken, and `JournalError` when the journal was closed.
         """
         tally = self._tally
         if tally.stored > self._quota.budget:
             self._quota.admit(admission)
+        ts = ts or self._timestamps.now()
         with self._lock:
             writer = self._streams.get(stream) or self._open_stream(stream)
             while True:
                 seq = tally.seq
-                line = lines.seal(
-                    b'%s%012d","seq":%d,"ts":"%sZ"%s'
-                    % (writer.prefix, writer.next_offset, seq, self._timestamp(), body)
-                )
+                head = b'%s%012d","seq":%d,"ts":"%s"%s' % (writer.prefix, writer.next_offset, seq, ts, body)
+                line = lines.seal(head, envelope, data)
                 if writer.store(line, tally, seq):
                     break
                 if tally.ended:
                     raise _closed()
-        if writer.written - writer.copied >= COPY_AT:
+        if writer.written - writer.copied >= self._copy_at:
             self._copy_ahead(writer)
         return line
 
     def heads(self, append: Callable[[Mapping[str, tuple[int, str]]], None]) -> None:
-        """Call `append` with the last offset and head of every stream, while no other record can be accepted."""
+        """Call `append` with the last offset and head of every stream, while no other record can be accepted.
+
+        Nearly everything is hashed before, so that it does not take long.
+        """
+        for writer in list(self._streams.values()):
+            writer.hash_copied()
         with self._lock:
             append({name: (writer.next_offset - 1, writer.head()) for name, writer in sorted(self._streams.items())})
 
@@ -219,8 +225,8 @@ class Journal:
             raise _closed()
         if name in self._opening:
             raise JournalError(f"the stream {name} is just being opened", "log less in signal handlers")
-        self._opening.add(name)
         try:
+            self._opening.add(name)
             with disk.failures_as_journal_errors():
                 writer = StreamWriter(self.folder, self.info.run, name, self._limits, self._clock, self._notice_space)
                 sync_folder(self.folder)
@@ -240,14 +246,6 @@ class Journal:
         elif not any(writer.full for writer in list(self._streams.values())):
             self._quota.open_for_disk()
 
-    def _timestamp(self) -> bytes:
-        nanoseconds = self._clock.time_ns()
-        second, fraction = divmod(nanoseconds, 1_000_000_000)
-        if second != self._second:
-            self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
-            self._second = second
-        return b"%s%06d" % (self._second_text, fraction // 1000)
-
     def _copy_forever(self) -> None:
         busy_until, measured = 0.0, time.monotonic()
         while not self._stop.wait(_TICK if time.monotonic() < busy_until else _IDLE_TICK):
@@ -259,16 +257,18 @@ class Journal:
                 self._keep_house()
 
     def _copy_all(self) -> bool:
-        """Copy what is new in every stream; returns whether there was anything.
+        """Copy what is new in every stream, but where a busy caller does it; returns whether there was anything.
 
         What fails here stays in the front, is tried again, and is met by the next caller who needs the room.
         """
         waiting = [writer for writer in list(self._streams.values()) if writer.written > writer.copied]
         for writer in waiting:
-            self._copy_ahead(writer)
+            with contextlib.suppress(JournalError):
+                writer.copy_unless_busy()
         for writer in list(self._streams.values()):
             with contextlib.suppress(JournalError):
-                writer.sync_retired()
+                writer.sync_left_behind()
+                writer.hash_some()
         return bool(waiting)
 
     def _keep_house(self) -> None:

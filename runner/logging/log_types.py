@@ -61,7 +61,7 @@ class Kind(StrEnum):
     SEAL = "seal"
 
 
-class TradeLogData(Struct, frozen=True, kw_only=True):
+class TradeLogData(Struct, frozen=True, kw_only=True, gc=False):
     """What a bot says of a trade: the eight fields that are always known, and what else it knows.
 
     `direction` is "long" or "short", `status` "open" or "closed". Prices are per unit in the quote currency,

@@ -12,19 +12,19 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
-import msgspec
-
 from runner.errors import ConfigError
 
 REDACTED = "[redacted]"
 SHORTEST = 6
-_MOST_KEYS, _LONGEST_KEPT = 10_000, 200
+_MOST_KEYS, _MOST_PASSED, _LONGEST_KEPT = 10_000, 4_096, 200
 
 _SECRET_KEY = re.compile(
     r"pass(word|wd|phrase)|secret|api[_-]?key|authorization|private[_-]?key|credential"
     r"|(^|[_.\- ])(token|cookie|pin)s?$",
     re.IGNORECASE,
 )
+_UNQUOTED = re.compile(r"[A-Za-z0-9_.~-]+")
+"""Runs of characters that every way of quoting leaves as they are."""
 _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -41,15 +41,17 @@ def secrets_of(environ: Mapping[str, str]) -> list[str]:
 class Redactor:
     """Knows secret keys (the usual ones and `keys`) and secret values. Immutable but for its memory of keys.
 
-    `needles` are the forms in which a secret can stand in a text.
+    `needles` are the forms in which a secret can stand in a text, `passed` some short texts that hold none.
     """
 
     def __init__(self, keys: Iterable[str] = (), values: Iterable[str] = ()) -> None:
         self._extra = frozenset(key.lower() for key in keys)
         self._seen: dict[str, bool] = {}
+        values = tuple(values)
         forms = {form for value in values for form in _forms(value)}
         self.needles = tuple(sorted(forms, key=len, reverse=True))
-        self._encoded_needles = tuple(msgspec.json.encode(needle)[1:-1].decode() for needle in self.needles)
+        self._cores = tuple({_core(value) for value in values})
+        self.passed: set[str] = set()
 
     def hides(self, key: str) -> bool:
         """Whether the value under a key must not be written."""
@@ -69,11 +71,19 @@ class Redactor:
 
     def finds(self, text: str) -> bool:
         """Whether a text holds a registered value."""
-        return _any_in(self.needles, text)
+        return _any_in(self._cores, text) and _any_in(self.needles, text)
 
-    def suspects(self, encoded: bytes) -> bool:
-        """Whether encoded JSON may hold a registered value. It never overlooks one."""
-        return bool(self.needles) and _any_in(self._encoded_needles, encoded.decode())
+    def passes(self, text: str) -> bool:
+        """Whether a text holds no registered value. What is said often is looked through once."""
+        if text in self.passed:
+            return True
+        if self.finds(text):
+            return False
+        if len(text) <= _LONGEST_KEPT:
+            if len(self.passed) >= _MOST_PASSED:
+                self.passed.clear()
+            self.passed.add(text)
+        return True
 
 
 def _any_in(needles: tuple[str, ...], text: str) -> bool:
@@ -81,6 +91,14 @@ def _any_in(needles: tuple[str, ...], text: str) -> bool:
         if needle in text:
             return True
     return False
+
+
+def _core(value: str) -> str:
+    """The longest piece of a secret that stands in every form of it, so that one look rules all of them out.
+
+    It may be empty, which rules out nothing.
+    """
+    return max(_UNQUOTED.findall(value), key=len, default="")
 
 
 def _forms(value: str) -> set[str]:

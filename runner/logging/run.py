@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -9,18 +10,18 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from runner.clock import Clock
 from runner.errors import ConfigError, JournalError, JournalFull
 from runner.layout import Home
-from runner.logging import bell, checkpoint, disk, lines, payloads
+from runner.logging import bell, checkpoint, disk, economy, lines, payloads
 from runner.logging.firestore_logger import NAME as LIVE
 from runner.logging.firestore_logger import LiveState
 from runner.logging.gcs_logger import ArchiveState
-from runner.logging.journal import FORMAT, Admission, Journal, RunInfo, request_path, runs
+from runner.logging.journal import FORMAT, Admission, Journal, RunInfo, read_info, request_path, run_folder
 from runner.logging.log_types import DroppedData, Kind, SealData, Severity
 from runner.logging.routes import KINDS
 from runner.settings import Settings
@@ -40,26 +41,28 @@ class Run:
     def __init__(self, home: Home, settings: Settings, wall_clock: Clock, info: RunInfo) -> None:
         self.wall_clock = wall_clock
         self.on_ram_disk = is_ram_disk(home)
+        self.attentive = self.on_ram_disk  # whether accepted records must be looked at: also where somebody observes
         self._home = home
         self._settings = settings
         self._started = time.monotonic()
         self._closing, self._opening = threading.RLock(), threading.Lock()
         self._errors = 0
         self._dropped: Counter[str] = Counter()
+        self._saved: dict[str, int] = {}
         self._closed = self._forked = False
         self._sealed: Mapping[str, Any] = {}
+        self.dropping: frozenset[Kind] = frozenset()
+        self._look_at_economy = economy.watching(home)
         self._open(info)
         _open_runs.add(self)
 
-    @property
-    def journal(self) -> Journal:
-        """The journal of this process: a forked child must not write its parent's run, it opens one of its own."""
-        if self._forked:
-            with self._opening:
-                if self._forked:
-                    bot, bot_type = self.info.bot, self.info.bot_type
-                    self._open(new_info(self._home, self._settings, self.wall_clock, bot, bot_type, None))
-        return self._journal
+    def reopen(self) -> Journal:
+        """In a forked child: a journal of its own, for it must not write its parent's run."""
+        with self._opening:
+            if self._forked:
+                bot, bot_type = self.info.bot, self.info.bot_type
+                self._open(new_info(self._home, self._settings, self.wall_clock, bot, bot_type, None))
+            return self._journal
 
     def envelope(self, settings: Settings) -> dict[str, Any]:
         """What is the same in every record of the run."""
@@ -114,9 +117,20 @@ class Run:
         self._errors += 1
 
     def _recovered(self) -> int:
-        """How many records of this bot's dead runs, of those still in the journal, the shipper has saved."""
-        finished = (info for info in runs(self._home) if info.bot == self.info.bot)
-        return sum(info.records for info in finished if info.closed == "recovery")
+        """How many records of this bot's dead runs, of those still in the journal, the shipper has saved.
+
+        What a closed run says never changes, so it is read once.
+        """
+        saved = self._saved
+        present = {folder.name for folder in self._home.journal.iterdir()}
+        self._saved = {run: records for run, records in saved.items() if run in present}
+        for run in present - saved.keys():
+            with contextlib.suppress(JournalError):
+                info = read_info(run_folder(self._home, run))
+                if info is not None and info.closed:
+                    is_ours = info.bot == self.info.bot and info.closed == "recovery"
+                    self._saved[run] = info.records if is_ours else 0
+        return sum(self._saved.values())
 
     def seal(self, reason: str) -> None:
         """Append a seal over everything that the run has accepted."""
@@ -157,10 +171,12 @@ class Run:
         self._seal_due = time.monotonic() + SEAL_SECONDS
         self._journal: Journal = Journal(self._home, info, self._settings.journal, self.wall_clock)
         self._journal.on_idle = self._keep_up
+        self.journal: Journal = self._journal
         self._closed = self._forked = False
 
     def _keep_up(self) -> None:
         """Once a second, from the journal's thread."""
+        self.dropping = self._look_at_economy()
         self._write_dropped(_PLAIN)
         if time.monotonic() >= self._seal_due:
             self._seal_due = time.monotonic() + SEAL_SECONDS
@@ -196,6 +212,18 @@ class Run:
         self._journal.abandon()
         self._closing, self._opening = threading.RLock(), threading.Lock()
         self._forked = True
+        self.info = msgspec.structs.replace(self.info)  # another object, by which loggers see that they must look again
+        self.journal = cast(Journal, _Unopened(self))
+
+
+class _Unopened:
+    """The journal of a forked child until it is first asked for something: then one is opened."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run.reopen(), name)
 
 
 def open_run(

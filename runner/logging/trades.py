@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
-from types import NoneType
 from typing import Any
 
 import msgspec
@@ -28,9 +27,11 @@ _ACTIONS = {("long", True): "BUY", ("long", False): "SELL", ("short", True): "SE
 _UNSPECIFIED = "unspecified"
 _multiply = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).multiply
 _LONGEST_ID = 128
-_LONGEST_MONEY = 400
 _MOST_KNOWN = 10_000
 _INT64 = 1 << 63
+_ZERO = Decimal(0)
+_EXPONENT, _BACKSLASH, _DELETE = b"E\\\x7f"
+_FIRST_TEXT = b'"trade_id":'
 
 
 class TradeEnvironment(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class TradeEnvironment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Changing(msgspec.Struct, frozen=True, gc=False):
-    """What differs from trade to trade. The money stands first, so that its part of the JSON can be looked at."""
+    """What differs from trade to trade. The money stands before any text."""
 
     quantity: Decimal
     price: Decimal
@@ -54,7 +55,7 @@ class _Changing(msgspec.Struct, frozen=True, gc=False):
     slippage: Decimal | None
     commission: Decimal | None
     net_profit_loss: Decimal | None
-    timestamp: datetime | str
+    timestamp: str
     exit_timestamp: datetime | str | None
     hold_duration_seconds: int | None
     risk_reward_ratio: float | None
@@ -71,72 +72,88 @@ class TradeEncoder:
         fields = msgspec.structs.asdict(environment).items()
         self._environment = {name: redactor.clean(value) for name, value in fields}
         self._redactor = redactor
+        self._secrets = bool(redactor.needles)
         self._known: dict[tuple[Any, ...], bytes] = {}
 
-    def encode(self, trade: TradeLogData, moment: datetime | str, *, entry: bool) -> bytes:
-        """The `data` of a trade record. Raises `RecordInvalid`.
+    def encode(self, trade: TradeLogData, moment: str, *, entry: bool) -> bytes:
+        """The `data` of a trade record. `moment` is the time of the execution, as records write it.
 
-        `moment` is the time of the execution: text as in a record, or a datetime in UTC that has microseconds.
+        Raises `RecordInvalid`.
         """
         try:
             return self._straight(trade, moment, entry) or self._checked(trade, moment, entry)
         except (TypeError, AttributeError, ArithmeticError, UnicodeEncodeError):
             return self._checked(trade, moment, entry)
 
-    def _straight(self, trade: Any, moment: datetime | str, entry: bool) -> bytes | None:
-        """None, or one of the errors that `encode` knows, where something has to be looked at more closely."""
-        values = _values(trade, entry)
-        known = self._known.get((*_labels(trade, entry), *map(type, values)))
-        quantity, price, other, stop, target, profit, slippage, commission, net, *rest = values
-        ended, duration, ratio, trade_id, order_id, reasoning, told = rest
+    def _straight(self, trade: Any, moment: str, entry: bool) -> bytes | None:
+        """None, or an error that `encode` knows, where a closer look is needed. Only a Decimal has `is_finite`."""
+        known = self._known.get(_labels(trade, entry))
+        price, other = trade.entry_price, trade.exit_price
+        if not entry:
+            price, other = other, price
+        quantity, trade_id, order_id = trade.quantity, trade.trade_id, trade.order_id
+        ended, duration, ratio = trade.exit_timestamp, trade.hold_duration_seconds, trade.risk_reward_ratio
+        reasoning, told = trade.reasoning, trade.exit_reasoning
         if not (
             known is not None
-            and quantity > 0
-            and price > 0
+            and quantity.is_finite()
+            and price.is_finite()
+            and quantity > _ZERO
+            and price > _ZERO
             and (other is None or other.is_finite())
+            and ((stop := trade.stop_loss) is None or stop.is_finite())
+            and ((target := trade.target) is None or target.is_finite())
+            and ((profit := trade.profit_loss) is None or profit.is_finite())
+            and ((slippage := trade.slippage) is None or slippage.is_finite())
+            and ((commission := trade.commission) is None or commission.is_finite())
+            and ((net := trade.net_profit_loss) is None or net.is_finite())
             and (ended is None or ended.tzinfo is UTC)
-            and (duration is None or -_INT64 <= duration < _INT64)
-            and (ratio is None or ratio - ratio == 0.0)
-            and _are_ids(trade_id, order_id)
+            and (duration is None or (type(duration) is int and -_INT64 <= duration < _INT64))
+            and (ratio is None or (type(ratio) is float and ratio - ratio == 0.0))
+            and _is_id(trade_id)
+            and (order_id is None or _is_id(order_id))
+            and (reasoning is None or type(reasoning) is str)
+            and (told is None or type(told) is str)
+            and (not self._secrets or self._pass(trade_id, order_id, reasoning, told))
         ):
             return None
-        changing = _Changing(
-            quantity,
-            price,
-            _multiply(quantity, price),
-            stop,
-            target,
-            profit,
-            slippage,
-            commission,
-            net,
-            moment,
-            ended if ended is None or ended.microsecond else timestamp(ended),
-            duration,
-            ratio,
-            trade_id,
-            order_id or trade_id,
-            reasoning or _UNSPECIFIED,
-            told,
+        exact = _multiply(quantity, price)
+        if ended is not None and not ended.microsecond:
+            ended = timestamp(ended)
+        changing = encode_json(
+            _Changing(
+                quantity,
+                price,
+                exact,
+                stop,
+                target,
+                profit,
+                slippage,
+                commission,
+                net,
+                moment,
+                ended,
+                duration,
+                ratio,
+                trade_id,
+                order_id or trade_id,
+                reasoning or _UNSPECIFIED,
+                told,
+            )
         )
-        encoded = encode_json(changing)
-        return b"%s,%s" % (encoded[:-1], known) if self._is_plain(encoded.decode()) else None
+        free = (len(reasoning) if reasoning else 0) + (len(told) if told else 0)
+        return known + changing[1:] if _is_plain(changing, free) else None
 
-    def _is_plain(self, text: str) -> bool:
-        """Whether nothing was escaped, no money has an exponent or is NaN or Infinity, and no secret is found."""
-        money, _, rest = text.partition('"timestamp"')
-        return not (
-            "E" in money
-            or "N" in money
-            or "I" in money
-            or "\\" in rest
-            or "\x7f" in rest
-            or len(money) > _LONGEST_MONEY
-            or len(rest) > LONGEST_TEXT
-            or (self._redactor.needles and self._redactor.finds(rest))
+    def _pass(self, trade_id: str, order_id: str | None, reasoning: str | None, told: str | None) -> bool:
+        """Whether no text holds a registered secret. Ids differ each time, other texts come again."""
+        redactor = self._redactor
+        return (
+            not redactor.finds(f"{trade_id}\n{order_id}")
+            and (reasoning is None or reasoning in redactor.passed or redactor.passes(reasoning))
+            and (told is None or told in redactor.passed or redactor.passes(told))
         )
 
-    def _checked(self, trade: TradeLogData, moment: datetime | str, entry: bool) -> bytes:
+    def _checked(self, trade: TradeLogData, moment: str, entry: bool) -> bytes:
         if not isinstance(trade, TradeLogData):
             raise RecordInvalid(f"{payloads.shortened(trade)} is no trade", "give a TradeLogData")
         repair = Repair(self._redactor)
@@ -144,7 +161,7 @@ class TradeEncoder:
         found = _money(trade, said, repair, entry)
         found |= {
             "trade_id": said["trade_id"],
-            "timestamp": moment if isinstance(moment, str) else timestamp(moment),
+            "timestamp": moment,
             "symbol": said["symbol"],
             "action": _ACTIONS[said["direction"], entry],
             "order_id": said["order_id"] or said["trade_id"],
@@ -160,13 +177,9 @@ class TradeEncoder:
         return encode_json(found)
 
     def _learn(self, trade: TradeLogData, entry: bool, found: Mapping[str, Any]) -> None:
-        """Keep the part of a record that the next trade with the same labels, and values of the same types, will share.
-
-        Only types that need no conversion are kept.
-        """
-        types = tuple(map(type, _values(trade, entry)))
-        if len(self._known) < _MOST_KNOWN and all(map(frozenset.__contains__, _FITTING, types)):
-            self._known[*_labels(trade, entry), *types] = encode_json({name: found[name] for name in _SHARED})[1:]
+        """Keep the part of a record that the next trade with the same labels will share."""
+        if len(self._known) < _MOST_KNOWN:
+            self._known[_labels(trade, entry)] = encode_json({name: found[name] for name in _SHARED})[:-1] + b","
 
 
 def _labels(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
@@ -185,40 +198,30 @@ def _labels(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
     )
 
 
-def _values(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
-    """What differs from trade to trade, in the order of `_FITTING`."""
-    return (
-        trade.quantity,
-        trade.entry_price if entry else trade.exit_price,
-        trade.exit_price if entry else trade.entry_price,
-        trade.stop_loss,
-        trade.target,
-        trade.profit_loss,
-        trade.slippage,
-        trade.commission,
-        trade.net_profit_loss,
-        trade.exit_timestamp,
-        trade.hold_duration_seconds,
-        trade.risk_reward_ratio,
-        trade.trade_id,
-        trade.order_id,
-        trade.reasoning,
-        trade.exit_reasoning,
+def _is_plain(changing: bytes, free: int) -> bool:
+    """Whether nothing was escaped, no money has an exponent, and nothing is too long.
+
+    `free` is how many characters are free text.
+    """
+    return not (
+        _BACKSLASH in changing
+        or _DELETE in changing
+        or (_EXPONENT in changing and changing.index(_EXPONENT) < changing.index(_FIRST_TEXT))
+        or len(changing) - free > payloads.MOST_DIGITS
+        or free > LONGEST_TEXT
     )
 
 
-def _are_ids(trade_id: str, order_id: str | None) -> bool:
-    """Whether texts of any length are ids, as far as it does not show when they are written."""
-    return (
-        0 < len(trade_id) <= _LONGEST_ID
-        and ".." not in trade_id
-        and (order_id is None or (0 < len(order_id) <= _LONGEST_ID and ".." not in order_id))
-    )
+def _is_id(text: Any) -> bool:
+    """Whether a value is an id, as far as it does not show when it is written."""
+    return type(text) is str and 0 < len(text) <= _LONGEST_ID and ".." not in text
 
 
 def _money(trade: TradeLogData, said: Mapping[str, Any], repair: Repair, entry: bool) -> dict[str, Any]:
     """The same for any trade."""
-    price = said["entry_price"] if entry or said["exit_price"] is None else said["exit_price"]
+    price = said["entry_price"] if entry else said["exit_price"]
+    if price is None:
+        raise RecordInvalid("a trade that ends has no exit_price", "say at which price it was closed")
     quantity_exact, price_exact = Decimal(said["quantity"]), Decimal(price)
     for name, value in (("quantity", quantity_exact), ("price", price_exact)):
         if value <= 0:
@@ -259,11 +262,4 @@ _SHARED = (
     "session_id",
     "bot_version",
     "config_hash",
-)
-_MONEY, _OPTIONAL_MONEY = frozenset((Decimal,)), frozenset((Decimal, NoneType))
-_FITTING = (
-    *(_MONEY, _MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY),
-    *(_OPTIONAL_MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY, _OPTIONAL_MONEY),
-    *(frozenset((datetime, NoneType)), frozenset((int, NoneType)), frozenset((float, NoneType))),
-    *(frozenset((str,)), frozenset((str, NoneType)), frozenset((str, NoneType)), frozenset((str, NoneType))),
 )

@@ -95,7 +95,7 @@ def test_the_ring_wraps_around_at_every_alignment(before: int, sizes: list[int])
 def test_segments_rotate_by_size_and_are_named_after_their_first_offset(home: Home) -> None:
     journal = open_journal(home)
 
-    for _ in range(1000):
+    for _ in range(3000):
         journal.append("system", body(1000), CRITICAL)
     journal.close()
 
@@ -105,7 +105,7 @@ def test_segments_rotate_by_size_and_are_named_after_their_first_offset(home: Ho
     for first in known:
         content = segment_path(folder, "system", first).read_bytes()
         assert lines.offset_of(content, lines.id_prefix(journal.info.run, "system")) == first
-    assert offsets(home, journal.info.run, "system") == list(range(1000))
+    assert offsets(home, journal.info.run, "system") == list(range(3000))
 
 
 def test_segments_rotate_by_age(home: Home) -> None:

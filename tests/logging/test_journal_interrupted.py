@@ -94,20 +94,25 @@ def test_an_interrupt_in_the_middle_of_anything_loses_and_doubles_nothing(home: 
     journal = open_journal(home)
     acknowledged: list[bytes] = []
 
+    armed = False
+
     def interrupt() -> None:
-        raise Interrupted
+        nonlocal armed
+        if armed:
+            armed = False
+            raise Interrupted
 
     count = 0
-    while count < 20_000:
-        try:
-            with interruptions(interrupt):
+    with interruptions(interrupt):
+        while count < 20_000:
+            with contextlib.suppress(Interrupted):
+                armed = True
                 while count < 20_000:
                     count += 1
                     acknowledged.append(journal.append("system", body(700), CRITICAL))
                     if count % 1000 == 0:
                         journal.sync()
-        except Interrupted:
-            continue
+                armed = False
 
     run = journal.info.run
     assert_sound(home, journal)
