@@ -51,6 +51,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be used for now; the same request may succeed later."""
 
 
+class StoreDenied(StoreUnavailable):
+    """The store refuses who asks, until somebody grants it."""
+
+
 class StoreRejected(StoreError):
     """The store will never accept this very content."""
 

@@ -3,8 +3,8 @@
 | Google says                                        | we raise           | the hint names                |
 |----------------------------------------------------|--------------------|-------------------------------|
 | 400 (but no failed precondition), 413              | `StoreRejected`    | nothing: this content is bad  |
-| 401, credentials that cannot be refreshed          | `StoreUnavailable` | how to sign in                |
-| 403                                                | `StoreUnavailable` | the role to grant             |
+| 401, credentials that cannot be refreshed          | `StoreDenied`      | how to sign in                |
+| 403                                                | `StoreDenied`      | the role to grant             |
 | 404                                                | `StoreUnavailable` | the command that creates it   |
 | 409, 412, 429, 499, 5xx, no answer, no connection  | `StoreUnavailable` |                               |
 | no credentials at all, when a store is opened      | `ConfigError`      | how to sign in                |
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from google.api_core import exceptions as google
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
-from runner.errors import ConfigError, StoreError, StoreRejected, StoreUnavailable
+from runner.errors import ConfigError, StoreDenied, StoreError, StoreRejected, StoreUnavailable
+from runner.stores.apis import SIGN_IN
 
-SIGN_IN = "sign in with `gcloud auth application-default login`, or run as a service account"
 _LONGEST_MESSAGE = 300
 _NOT_ENABLED = ("SERVICE_DISABLED", "accessNotConfigured")
 
@@ -69,7 +69,9 @@ def translated(error: Exception, place: Place) -> StoreError:
         return StoreRejected(f"{place.name}: {_line(error)}")
     if isinstance(error, google.GoogleAPICallError) and error.code == 413:
         return StoreRejected(f"{place.name}: {_line(error)}")
-    return StoreUnavailable(f"{place.name}: {_line(error)}", _hint(error, place))
+    is_denied = isinstance(error, (google.Unauthorized, google.Forbidden, GoogleAuthError))
+    kind = StoreDenied if is_denied else StoreUnavailable
+    return kind(f"{place.name}: {_line(error)}", _hint(error, place))
 
 
 def _hint(error: Exception, place: Place) -> str:
