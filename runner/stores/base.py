@@ -57,7 +57,7 @@ class Watch(Protocol):
 class LiveStore(Protocol):
     @property
     def operations(self) -> Counter[str]:
-        """Counts since opening: `writes`, `reads`, `deletes`, `commits`, `bytes`."""
+        """Counts since opening: `writes`, `reads`, `own_reads`, `deletes`, `commits`, `bytes`."""
         ...
 
     def commit(self, documents: Sequence[Document]) -> int:
@@ -103,10 +103,41 @@ class ObjectInfo:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LifecycleRule:
+    """What happens to an object `days` after it was created: it is deleted, or moved to `storage_class`.
+
+    A move may be for objects of more than `above` bytes only.
+    """
+
+    days: int
+    storage_class: str = ""
+    above: int = 0
+
+    def __str__(self) -> str:
+        if not self.storage_class:
+            return f"delete after {self.days} days"
+        size = f" when larger than {self.above} bytes" if self.above else ""
+        return f"{self.storage_class} after {self.days} days{size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """A bucket's rules: those of our forms, and others (`foreign`) as the store writes them.
+
+    `enforced` is whether the store itself carries the rules out; where it does not, the sweep does.
+    """
+
+    rules: tuple[LifecycleRule, ...] = ()
+    foreign: tuple[str, ...] = ()
+    enforced: bool = False
+
+
 class Archive(Protocol):
     @property
     def operations(self) -> Counter[str]:
-        """Counts since opening: `class_a` (create, list), `class_b` (read, stat), `deletes`, `bytes`."""
+        """Counts since opening: `class_a` (create, list, set_lifecycle), `class_b` (read, stat, lifecycle),
+        `deletes`, `bytes`."""
         ...
 
     def create(self, bucket: str, name: str, body: bytes, *, metadata: Mapping[str, str], content_type: str) -> None:
@@ -127,6 +158,14 @@ class Archive(Protocol):
         """Delete an object; deleting an absent one is no error."""
         ...
 
+    def lifecycle(self, bucket: str) -> Lifecycle | None:
+        """A bucket's rules, or None when there is no such bucket."""
+        ...
+
+    def set_lifecycle(self, bucket: str, rules: Sequence[LifecycleRule]) -> None:
+        """Replace the rules of our forms; foreign ones stay. Raises `StoreError` when there is no such bucket."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -139,10 +178,16 @@ class Message:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
+def billed_bytes(message: Message) -> int:
+    """What Pub/Sub bills of a message: its body, its key and attributes, its time and its id."""
+    attributes = sum(len(name.encode()) + len(value.encode()) for name, value in message.attributes.items())
+    return len(message.body) + len(message.ordering_key.encode()) + attributes + 40
+
+
 class Stream(Protocol):
     @property
     def operations(self) -> Counter[str]:
-        """Counts since opening: `messages`, `requests`, `bytes`."""
+        """Counts since opening: `messages`, `requests`, `bytes`, `bytes_billed`."""
         ...
 
     def publish(self, messages: Sequence[Message]) -> None:
@@ -165,19 +210,23 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One archive object to be loaded: where it lies, which table it belongs to, and its uncompressed NDJSON lines."""
+    """One archive object to be loaded: where it lies, which table it belongs to, and its uncompressed NDJSON lines.
+
+    One that is not `alone` was compacted: there is no object of its name, only its lines.
+    """
 
     bucket: str
     name: str
     stream: str
     metadata: Mapping[str, str]
     lines: bytes
+    alone: bool = True
 
 
 class Warehouse(Protocol):
     @property
     def operations(self) -> Counter[str]:
-        """Counts since opening: `loads`, `queries`, `rows`, `bytes`."""
+        """Counts since opening: `loads`, `queries`, `rows`, `bytes`, `bytes_billed`."""
         ...
 
     def loaded(self, stream: str) -> frozenset[str]:

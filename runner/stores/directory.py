@@ -3,6 +3,7 @@
     <root>/tron-<bucket>/<name>                      the object's bytes as they were given; `zcat` reads them
     <root>/tron-<bucket>/.metadata/<name>.json       its metadata and content type
     <root>/tron-<bucket>/.partial/                   what is being written; its lock admits one writer at a time
+    <root>/tron-<bucket>/.lifecycle.json             the bucket's rules; a folder does nothing by itself, the sweep does
 
 Invariants: an object's bytes appear last, under a synced name, after its metadata; so an object is whole and
 described, or absent. A writer that dies leaves at most a file in `.partial` and metadata without an object; the next
@@ -15,15 +16,15 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from stat import S_ISREG
 
 from runner.errors import ObjectExists, StoreError, StoreRejected
-from runner.files import publish, sync_folder, write
-from runner.stores.base import ObjectInfo
+from runner.files import publish, replace, sync_folder, write
+from runner.stores.base import Lifecycle, LifecycleRule, ObjectInfo
 from runner.stores.folders import failures_as_unavailable, locked, make_folders
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
@@ -45,6 +46,10 @@ class _Bucket:
     @property
     def sidecars(self) -> Path:
         return self.folder / ".metadata"
+
+    @property
+    def lifecycle(self) -> Path:
+        return self.folder / ".lifecycle.json"
 
     def body(self, name: str) -> Path:
         return self.folder / name
@@ -79,9 +84,11 @@ class DirectoryArchive:
         self.operations["class_b"] += 1
         with failures_as_unavailable(path):
             try:
-                return path.read_bytes()
+                body = path.read_bytes()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise StoreError(f"there is no object {bucket}/{name}", "`tron verify` names what is missing") from None
+        self.operations["read_bytes"] += len(body)
+        return body
 
     def stat(self, bucket: str, name: str) -> ObjectInfo | None:
         self._path(bucket, name)
@@ -109,8 +116,30 @@ class DirectoryArchive:
         if not place.partial.is_dir():
             return
         with failures_as_unavailable(self.root), locked(place.partial):
-            _remove(place.body(name), place.folder)
-            _remove(place.sidecar(name), place.sidecars)
+            _sweep(place)
+            if place.body(name).is_file():
+                _delete(place, name)
+
+    def lifecycle(self, bucket: str) -> Lifecycle | None:
+        place = self._bucket(bucket)
+        self.operations["class_b"] += 1
+        with failures_as_unavailable(place.folder):
+            try:
+                found = json.loads(place.lifecycle.read_bytes())
+                return Lifecycle(tuple(LifecycleRule(**rule) for rule in found["rules"]))
+            except FileNotFoundError:
+                return Lifecycle() if place.folder.is_dir() else None
+            except (ValueError, KeyError, TypeError):
+                raise StoreRejected(f"{place.lifecycle} is damaged", "delete it, then apply the rules again") from None
+
+    def set_lifecycle(self, bucket: str, rules: Sequence[LifecycleRule]) -> None:
+        place = self._bucket(bucket)
+        self.operations["class_a"] += 1
+        if not place.folder.is_dir():
+            raise StoreError(f"there is no bucket {place.folder}", "it is made with its first object")
+        content = json.dumps({"rules": [asdict(rule) for rule in sorted(rules)]}).encode()
+        with failures_as_unavailable(place.lifecycle):
+            replace(place.lifecycle, content)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -157,6 +186,15 @@ def _create(place: _Bucket, name: str, body: bytes, sidecar: bytes) -> None:
     except OSError:
         _sweep(place)
         raise
+
+
+def _delete(place: _Bucket, name: str) -> None:
+    """Who dies between the two leaves the sign of a dead writer."""
+    body_partial = place.partial / "body"
+    body_partial.touch(0o600)
+    _remove(place.body(name), place.folder)
+    _remove(place.sidecar(name), place.sidecars)
+    body_partial.unlink()
 
 
 def _sweep(place: _Bucket) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import re
 import time
+import warnings
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,11 +32,13 @@ from google.cloud.storage import Blob, Bucket, Client
 from google.cloud.storage.exceptions import DataCorruption
 
 from runner.errors import ObjectExists, StoreError, StoreRejected, StoreUnavailable
-from runner.stores.base import ObjectInfo
+from runner.stores.base import Lifecycle, LifecycleRule, ObjectInfo
 from runner.stores.cloud import Place, emulator, failures_as_ours, opening
+from runner.stores.gcs_lifecycle import JsonRule, lifecycle_of, resources_of
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
 BODY_LIMIT = 8 << 20
+_BUCKET_ROLE = "roles/storage.admin"
 _LONGEST_NAME = 1024
 _PAGE = 1000
 _FIELDS = "items(name,size,metadata),nextPageToken"
@@ -83,6 +86,7 @@ class GcsArchive:
                 raise StoreError(f"there is no object {bucket}/{name}", self._how_to_restore(bucket, name)) from None
             except DataCorruption as error:
                 raise _damaged(bucket, name) from error
+        self.operations["read_bytes"] += len(sink.getvalue())
         return sink.getvalue()
 
     def stat(self, bucket: str, name: str) -> ObjectInfo | None:
@@ -118,6 +122,24 @@ class GcsArchive:
                     raise _retained(bucket, name) from error
                 raise
 
+    def lifecycle(self, bucket: str) -> Lifecycle | None:
+        self.operations["class_b"] += 1
+        with self._failures_as_ours(bucket, _BUCKET_ROLE):
+            try:
+                found = self._client.get_bucket(self._bucket(bucket), timeout=self._timeout, retry=None)
+            except google.NotFound:
+                return None
+        return lifecycle_of(_resources(found))
+
+    def set_lifecycle(self, bucket: str, rules: Sequence[LifecycleRule]) -> None:
+        """One change at a time: a bucket that somebody else changes meanwhile is `StoreUnavailable`."""
+        self.operations["class_b"] += 1
+        self.operations["class_a"] += 1
+        with self._failures_as_ours(bucket, _BUCKET_ROLE):
+            found = self._client.get_bucket(self._bucket(bucket), timeout=self._timeout, retry=None)
+            found.lifecycle_rules = resources_of(rules, _resources(found))
+            found.patch(if_metageneration_match=found.metageneration, timeout=self._timeout, retry=None)
+
     def ensure(self, buckets: Iterable[str], *, location: str = "") -> None:
         """Create buckets that are missing, without any retention: for emulators and trials. Terraform does it right."""
         for bucket in buckets:
@@ -143,10 +165,10 @@ class GcsArchive:
         return self._bucket(bucket).blob(name)
 
     @contextmanager
-    def _failures_as_ours(self, bucket: str) -> Iterator[None]:
+    def _failures_as_ours(self, bucket: str, role: str = "roles/storage.objectUser") -> Iterator[None]:
         full = f"{self.prefix}-tron-{bucket}"
         create = f"gcloud storage buckets create gs://{full} --uniform-bucket-level-access"
-        with failures_as_ours(Place(f"bucket {full}", f"roles/storage.objectUser on gs://{full}", create)):
+        with failures_as_ours(Place(f"bucket {full}", f"{role} on gs://{full}", create)):
             try:
                 yield
             except urllib3.exceptions.HTTPError as error:
@@ -208,6 +230,18 @@ class _Sink(io.BytesIO):
 
 def _info(bucket: str, blob: Blob) -> ObjectInfo:
     return ObjectInfo(bucket, blob.name, int(blob.size or 0), dict(blob.metadata or {}))
+
+
+def _resources(found: Bucket) -> list[JsonRule]:
+    """A bucket's rules as they are. The client leaves out those of an action that it does not know."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return list(found.lifecycle_rules)
+        except UserWarning as error:
+            raise StoreRejected(
+                f"bucket {found.name} has a lifecycle rule of an unknown action", "change its lifecycle by hand"
+            ) from error
 
 
 def _damaged(bucket: str, name: str) -> StoreUnavailable:

@@ -11,7 +11,16 @@ from datetime import datetime
 
 from runner.clock import Clock, SystemClock
 from runner.errors import ObjectExists, StoreError
-from runner.stores.base import Document, JsonValue, Message, ObjectInfo, Watch
+from runner.stores.base import (
+    Document,
+    JsonValue,
+    Lifecycle,
+    LifecycleRule,
+    Message,
+    ObjectInfo,
+    Watch,
+    billed_bytes,
+)
 from runner.stores.documents import check_names, decode_fields, encode_fields, json_types
 
 _SORTS_AS = {"null": 0, "false": 1, "true": 1, "integer": 1, "real": 1, "text": 2}
@@ -139,6 +148,7 @@ class MemoryArchive:
         self.operations: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._buckets: dict[str, dict[str, tuple[ObjectInfo, bytes]]] = {}
+        self._rules: dict[str, tuple[LifecycleRule, ...]] = {}
 
     def create(self, bucket: str, name: str, body: bytes, *, metadata: Mapping[str, str], content_type: str) -> None:
         with self._lock:
@@ -155,6 +165,7 @@ class MemoryArchive:
             objects = self._buckets.get(bucket, {})
             if name not in objects:
                 raise StoreError(f"there is no object {bucket}/{name}")
+            self.operations["read_bytes"] += len(objects[name][1])
             return objects[name][1]
 
     def stat(self, bucket: str, name: str) -> ObjectInfo | None:
@@ -175,6 +186,19 @@ class MemoryArchive:
         with self._lock:
             self.operations["deletes"] += 1
             self._buckets.get(bucket, {}).pop(name, None)
+
+    def lifecycle(self, bucket: str) -> Lifecycle | None:
+        with self._lock:
+            self.operations["class_b"] += 1
+            return Lifecycle(self._rules.get(bucket, ())) if bucket in self._buckets else None
+
+    def set_lifecycle(self, bucket: str, rules: Sequence[LifecycleRule]) -> None:
+        """Rules are kept and not carried out: the sweep does that."""
+        with self._lock:
+            self.operations["class_a"] += 1
+            if bucket not in self._buckets:
+                raise StoreError(f"there is no bucket {bucket}", "it is made with its first object")
+            self._rules[bucket] = tuple(sorted(rules))
 
     def close(self) -> None:
         """Nothing to do: the objects stay readable."""
@@ -198,7 +222,8 @@ class MemoryStream:
         with self._lock:
             self._messages.extend(messages)
             size = sum(len(message.body) for message in messages)
-            self.operations.update(requests=1, messages=len(messages), bytes=size)
+            billed = max(1000, sum(map(billed_bytes, messages)))
+            self.operations.update(requests=1, messages=len(messages), bytes=size, bytes_billed=billed)
 
     def close(self) -> None:
         """Nothing to do: the messages stay readable."""
