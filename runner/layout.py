@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from runner.errors import ConfigError
@@ -14,6 +14,11 @@ _OBJECT = re.compile(
     r"logs/(?P<day>\d{4}/\d\d/\d\d)/(?P<bot>[^/]+)/(?P<stream>[a-z]+)_(?P<time>\d{6})_"
     r"(?P<run8>[0-9a-f]{8})-(?P<first>\d{12})_v(?P<version>\d+)\.json\.gz"
 )
+_COMPACTED = re.compile(
+    r"(?P<stem>logs/\d{4}/\d\d/\d\d/[^/]+/[a-z]+_compacted_\d{6}_[0-9a-f]{8}-\d{12})"
+    r"_v(?P<version>\d+)\.(json|manifest)\.gz"
+)
+_DAY = re.compile(r"logs/(\d{4})/(\d\d)/(\d\d)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,51 @@ class ObjectName:
             f"logs/{self.at:%Y/%m/%d}/{self.bot}/{self.stream}_{self.at:%H%M%S}_"
             f"{self.run8}-{self.first:012d}_v{self.version}.json.gz"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CompactedName:
+    """`logs/YYYY/MM/DD/<bot>/<stream>_compacted_<HHMMSS>_<run8>-<first offset>_v<N>`, as its first part is named.
+
+    `.json.gz` holds the parts of a day, `.manifest.gz` says what they are.
+    """
+
+    stem: str
+    version: int = 1
+
+    @staticmethod
+    def of(first_part: str, version: int = 1) -> CompactedName:
+        """For an object that begins with the part of this name."""
+        folder, _, file = first_part.rpartition("/")
+        stream, _, rest = file.partition("_")
+        return CompactedName(f"{folder}/{stream}_compacted_{rest.rpartition('_v')[0]}", version)
+
+    @property
+    def object(self) -> str:
+        return f"{self.stem}_v{self.version}.json.gz"
+
+    @property
+    def manifest(self) -> str:
+        return f"{self.stem}_v{self.version}.manifest.gz"
+
+
+def compacted_name(name: str) -> CompactedName | None:
+    """The name of a compacted object, from its own or its manifest's; None for any other object."""
+    found = _COMPACTED.fullmatch(name)
+    return CompactedName(found["stem"], int(found["version"])) if found else None
+
+
+def is_manifest(name: str) -> bool:
+    return name.endswith(".manifest.gz") and compacted_name(name) is not None
+
+
+def object_day(name: str) -> date | None:
+    """The day under which an archive object is filed; None for one that is filed elsewhere."""
+    found = _DAY.match(name)
+    try:
+        return date(*map(int, found.groups())) if found else None
+    except ValueError:
+        return None
 
 
 def is_batch_object(name: str) -> bool:

@@ -5,7 +5,10 @@ intact checksums, hashes and chains; every `seq` of the run once; and at each se
 The compliance bucket must hold the same of the streams that it copies. What is still in the journal counts as the rest
 of the stream. The first finding of each stream is reported, by name:
 
-    gap · double · edit · reordering · cut tail · missing stream · missing run · damaged object
+    gap · double · edit · reordering · cut tail · missing stream · missing run · damaged object · damaged run
+
+Records whose time in a bucket is over may be gone from it, oldest first, if a seal proves that they are that old: then
+they are no finding, the seals over what remains of their stream cannot be checked there, and its hashes and chain are.
 
 Records after the last seal are complete but not yet sealed; their runs are listed, and are no finding. A run is looked
 at again, with a new list of objects, before a finding is reported: bots and shippers go on while an audit reads.
@@ -16,15 +19,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from runner.clock import Clock, SystemClock
 from runner.errors import StoreError, StoreRejected, StoreUnavailable
-from runner.layout import Home
+from runner.layout import Home, is_manifest, object_day
 from runner.logging import lines, objects
 from runner.logging.journal import run_folder, runs
 from runner.logging.objects import BatchObject, Index
+from runner.logging.parts import view
 from runner.logging.reader import Cursor, StreamReader, segments
+from runner.logging.retention import BUCKETS, is_over
 from runner.logging.routes import COMPLIANCE_LOGS, STREAMS
+from runner.logging.run_info import unreadable_runs
 from runner.logging.seals import Seals, first_difference, read_seals
 from runner.logging.walk import Finding, Seqs, Walk
 from runner.stores.base import Archive, ObjectInfo
@@ -73,7 +80,7 @@ class Auditor:
         *,
         clock: Clock | None = None,
     ) -> None:
-        self._archive = archive
+        self._archive = view(archive)
         self._home = home
         self._clock = clock or SystemClock()
         self._on_progress = on_progress
@@ -96,26 +103,45 @@ class Auditor:
         strange = AuditReport()
 
         def note(info: ObjectInfo, error: StoreRejected) -> None:
+            day = object_day(info.name)
+            if is_manifest(info.name) and day is not None and is_over(info.bucket, day, self._clock.now()):
+                return
             strange.findings.append(Finding("damaged object", "of no known run", detail=str(error)))
 
         archived = objects.index(self._archive, on_unusable=note)
         copies = objects.index(self._archive, (COMPLIANCE_LOGS,), note)
         journaled = {info.run for info in runs(self._home)} if self._home else set()
+        unreadable = unreadable_runs(self._home, journaled) if self._home else {}
         registered = objects.registered_runs(self._archive)
-        known = {*archived, *copies, *journaled, *registered}
+        known = {*archived, *copies, *journaled, *registered, *unreadable}
         reports = {} if only is not None and "" not in only else {"": strange}
         for run in sorted(known if only is None else known & only):
-            if run in archived or run in journaled:
+            if run in archived or run in journaled or run in unreadable or self._has_left(run, copies.get(run, {})):
                 reports[run] = self._verify_run(run, archived, copies)
             else:
                 reports[run] = self._verify_absent(run, registered.get(run, "its compliance copy"))
+            if run in unreadable:
+                reports[run].findings.append(Finding("damaged run", run, detail=str(unreadable[run])))
         return reports
+
+    def _has_left(self, run: str, copied: Batches) -> bool:
+        """Whether all records of a run left their buckets because their time was over, and the copies remain."""
+        seals = self._seals(run, b"", self._seal_lines(run, copied))
+        return bool(seals.owed()) and all(
+            self._over(STREAMS[name].bucket, seals, name, last) >= 0 for name, last in seals.owed().items()
+        )
+
+    def _over(self, bucket: str, seals: Seals, stream: str, offset: int) -> int:
+        """For a record that its bucket may have let go by now, a `seq` behind all up to it; else -1."""
+        seal = seals.written_by(stream, offset)
+        is_over = seal is not None and seal.ts <= self._clock.now() - timedelta(BUCKETS[bucket].days)
+        return seal.seq + 1 if seal is not None and is_over else -1
 
     def _verify_absent(self, run: str, place: str) -> AuditReport:
         report = AuditReport(runs=1)
         if _started(run) > self._grace():
             report.unsealed.append(run)
-        else:
+        elif _started(run) > self._clock.now() - timedelta(BUCKETS[COMPLIANCE_LOGS].days):
             detail = f"known from {place}, but the archive holds none of its records"
             report.findings.append(Finding("missing run", run, detail=detail))
         return report
@@ -127,7 +153,11 @@ class Auditor:
         seals, copied_seals = self._seals(run, first, second), self._seals(run, second, first)
         seqs = Seqs()
         ends = self._walk_streams(run, primary, seals, report, seqs)
-        report.findings += _missing(run, seals, ends, report.findings)
+        for one, seq in self._missing(run, seals, ends, report.findings):
+            if seq >= 0:
+                seqs.pass_before(seq)
+            else:
+                report.findings.append(one)
         if not report.findings:
             report.findings.extend(_missing_seq(run, seqs, seals.seq))
         report.findings.extend(self._verify_copies(run, copied, copied_seals))
@@ -145,9 +175,9 @@ class Auditor:
         ends: dict[str, int] = {}
         for name in STREAMS:
             if name in batches or self._is_journaled(run, name):
-                walk = Walk(run, name, seals.heads(name), seqs)
+                walk = Walk(run, name, seals.heads(name), seqs, partial(self._over, STREAMS[name].bucket, seals, name))
                 report.in_journal += self._walk(walk, batches.get(name, []), report)
-                report.records += walk.expected
+                report.records += walk.expected - walk.expired
                 report.raw_bytes += walk.raw_bytes
                 report.findings += [walk.finding] if walk.finding else []
                 ends[name] = walk.expected
@@ -159,13 +189,29 @@ class Auditor:
         found: list[Finding] = []
         for name in _COPIED:
             if name in batches or self._is_journaled(run, name):
-                walk = Walk(run, name, seals.heads(name))
+                walk = Walk(run, name, seals.heads(name), over=partial(self._over, COMPLIANCE_LOGS, seals, name))
                 self._walk(walk, batches.get(name, []), AuditReport())
                 found += [walk.finding] if walk.finding else []
                 ends[name] = walk.expected
-        found += [one for one in _missing(run, seals, ends, found) if one.stream in _COPIED]
+        missing = self._missing(run, seals, ends, found, copies=True)
+        found += [one for one, seq in missing if one.stream in _COPIED and seq < 0]
         for one in found:
             yield Finding(one.what, run, one.stream, one.offset, f"in the compliance copy: {one.detail}")
+
+    def _missing(
+        self, run: str, seals: Seals, ends: Mapping[str, int], known: list[Finding], *, copies: bool = False
+    ) -> list[tuple[Finding, int]]:
+        """What seals name and is not there, each with `_over` of its end."""
+        last = seals.owed()
+        return [
+            (
+                one,
+                self._over(
+                    COMPLIANCE_LOGS if copies else STREAMS[one.stream].bucket, seals, one.stream, last[one.stream]
+                ),
+            )
+            for one in _missing(run, seals, ends, known)
+        ]
 
     def _walk(self, walk: Walk, batches: list[BatchObject], report: AuditReport) -> int:
         """Walk a stream's objects, then what the journal adds; returns how many records that is."""

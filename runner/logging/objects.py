@@ -1,4 +1,8 @@
-"""Batch objects found in an archive: an index by run and stream, and their lines."""
+"""Batch objects found in an archive: an index by run and stream, and their lines.
+
+An archive that was compacted looks as if it was not (see `parts`). Who reads many objects passes a `view` of it, which
+reads a compacted object once for all its parts.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
-
 from runner.errors import StoreRejected
-from runner.layout import is_batch_object
+from runner.layout import is_batch_object, is_manifest
 from runner.logging import lines
 from runner.logging.journal import RunInfo
+from runner.logging.parts import view
 from runner.logging.routes import COMPLIANCE_LOGS, STREAMS
+from runner.logging.unpacking import gunzip
 from runner.stores.base import Archive, ObjectInfo
 
 PRIMARY = tuple(dict.fromkeys(route.bucket for route in STREAMS.values()))
-_GZIP = 31
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,12 +42,22 @@ class BatchObject:
     epoch: int
 
 
+OnUnusable = Callable[[ObjectInfo, StoreRejected], None]
+"""Is told of an object whose metadata cannot be used."""
+
 Index = dict[str, dict[str, list[BatchObject]]]
 """Batch objects by run and stream."""
 
 
 def batch_object(info: ObjectInfo) -> BatchObject | None:
-    """What an object's metadata says, or None for an object that holds no records (by its name)."""
+    """What an object's metadata says, or None for an object that holds no records (by its name).
+
+    Raises `StoreRejected` for metadata that cannot be used, and for a manifest, which a view lists only when it cannot.
+    """
+    if is_manifest(info.name):
+        raise StoreRejected(
+            f"{info.bucket}/{info.name} is damaged, or what it describes is not there", "restore it from a backup"
+        )
     if not is_batch_object(info.name):
         return None
     meta = info.metadata
@@ -74,7 +86,7 @@ def batch_object(info: ObjectInfo) -> BatchObject | None:
 def index(
     archive: Archive,
     buckets: Iterable[str] = PRIMARY,
-    on_unusable: Callable[[ObjectInfo, StoreRejected], None] | None = None,
+    on_unusable: OnUnusable | None = None,
 ) -> Index:
     """Every batch object by run and stream, in order of offset.
 
@@ -82,14 +94,8 @@ def index(
     """
     found: Index = {}
     for bucket in buckets:
-        for info in archive.list(bucket, "logs/"):
-            try:
-                batch = batch_object(info)
-            except StoreRejected as error:
-                if on_unusable is None:
-                    raise
-                on_unusable(info, error)
-                continue
+        for info in view(archive).list(bucket, "logs/"):
+            batch = _try_batch(info, on_unusable)
             if batch is not None:
                 found.setdefault(batch.run, {}).setdefault(batch.stream, []).append(batch)
     for streams in found.values():
@@ -98,19 +104,35 @@ def index(
     return dict(sorted(found.items()))
 
 
+def _try_batch(info: ObjectInfo, on_unusable: OnUnusable | None) -> BatchObject | None:
+    try:
+        return batch_object(info)
+    except StoreRejected as error:
+        if on_unusable is None:
+            raise
+        on_unusable(info, error)
+        return None
+
+
 def registered_runs(archive: Archive) -> dict[str, str]:
     """The runs that the compliance bucket knows of, with the name of their registry object."""
     names = (info.name for info in archive.list(COMPLIANCE_LOGS, "registry/"))
     return {name.rsplit("/", 1)[1].removesuffix(".json"): name for name in names}
 
 
-def of_stream(archive: Archive, info: RunInfo, stream: str, until: date) -> list[BatchObject]:
-    """The objects of one stream of a run, in order of offset, looked for on the days from the run's start on."""
+def of_stream(
+    archive: Archive, info: RunInfo, stream: str, until: date, on_unusable: OnUnusable | None = None
+) -> list[BatchObject]:
+    """The objects of one stream of a run, in order of offset, looked for on the days from the run's start on.
+
+    Raises like `index`.
+    """
     start = lines.moment(info.started).date() - timedelta(days=1)
     days = (start + timedelta(days=number) for number in range((until - start).days + 2))
     prefixes = (f"logs/{day:%Y/%m/%d}/{info.bot}/{stream}_" for day in days)
-    listed = (found for prefix in prefixes for found in archive.list(STREAMS[stream].bucket, prefix))
-    batches = (batch_object(found) for found in listed)
+    shown = view(archive)
+    listed = (found for prefix in prefixes for found in shown.list(STREAMS[stream].bucket, prefix))
+    batches = (_try_batch(found, on_unusable) for found in listed)
     return sorted(batch for batch in batches if batch and (batch.run, batch.stream) == (info.run, stream))
 
 
@@ -123,17 +145,22 @@ def raw_lines(archive: Archive, batch: BatchObject) -> bytes:
 
 def unpack(archive: Archive, batch: BatchObject) -> bytes:
     """The uncompressed content of an object, whatever it is. Raises `StoreRejected` when it cannot be unpacked."""
-    return _gunzip(archive.read(batch.bucket, batch.name), batch.raw_bytes, f"{batch.bucket}/{batch.name}")
+    return gunzip(view(archive).read(batch.bucket, batch.name), batch.raw_bytes, f"{batch.bucket}/{batch.name}")
 
 
 def content(archive: Archive, info: ObjectInfo) -> bytes:
     """Like `raw_lines`, for an object of which only its `raw_bytes` and `raw_sha256` need to be known."""
+    return checked(info, view(archive).read(info.bucket, info.name))
+
+
+def checked(info: ObjectInfo, body: bytes) -> bytes:
+    """The uncompressed lines of an object that was read. Raises like `raw_lines`."""
     place = f"{info.bucket}/{info.name}"
     try:
         size, digest = int(info.metadata["raw_bytes"]), info.metadata["raw_sha256"]
     except (KeyError, ValueError):
         raise StoreRejected(f"the metadata of {place} does not name its raw_bytes and raw_sha256") from None
-    raw = _gunzip(archive.read(info.bucket, info.name), size, place)
+    raw = gunzip(body, size, place)
     _check_hash(raw, digest, place)
     return raw
 
@@ -141,18 +168,3 @@ def content(archive: Archive, info: ObjectInfo) -> bytes:
 def _check_hash(raw: bytes, digest: str, place: str) -> None:
     if hashlib.sha256(raw).hexdigest() != digest:
         raise StoreRejected(f"{place} does not hold the lines whose raw_sha256 its metadata names")
-
-
-def _gunzip(body: bytes, size: int, place: str) -> bytes:
-    """The content of all gzip members, never more than the `size` that was announced."""
-    members: list[bytes] = []
-    while body:
-        member = isal_zlib.decompressobj(wbits=_GZIP)
-        try:
-            members.append(member.decompress(body, size + 1))
-        except IsalError as error:  # type: ignore[misc]  # its stub declares the class as an instance
-            raise StoreRejected(f"{place} is not gzip: {error}") from None
-        if not member.eof:
-            raise StoreRejected(f"{place} is cut off, or holds more than the raw_bytes of its metadata")
-        body = member.unused_data
-    return b"".join(members)

@@ -48,6 +48,14 @@ class Seals:
                 found[stream] = max(last, found.get(stream, -1))
         return found
 
+    def written_by(self, stream: str, offset: int) -> Seal | None:
+        """The first seal that was written after a record. Of the seals' own stream, the seal at that offset."""
+        if stream == "seals":
+            ordered = sorted(self.every, key=lambda seal: seal.seq)
+            return ordered[offset] if offset < len(ordered) else None
+        covering = [seal for seal in self.every if seal.ends.get(stream, (-1, ""))[0] >= offset]
+        return min(covering, key=lambda seal: seal.seq, default=None)
+
     @property
     def seq(self) -> int:
         """Every smaller `seq` must be there."""
@@ -60,8 +68,12 @@ def read_seals(chunks: Iterable[bytes]) -> list[Seal]:
 
 
 def first_difference(one: bytes, other: bytes) -> int:
-    """The number of the first line that differs as far as both go, or -1."""
-    pairs = zip(lines.split(one), lines.split(other), strict=False)
+    """The number of the first line of `one` that differs from the line of the same id in `other`, or -1.
+
+    What is only in one of them is compared with nothing: the beginning of the other may have expired.
+    """
+    twins = {line.partition(b",")[0]: line for line in lines.split(other)}
+    pairs = ((line, twins.get(line.partition(b",")[0], line)) for line in lines.split(one))
     return next((number for number, (line, twin) in enumerate(pairs) if line != twin), -1)
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from runner.errors import JournalError, StoreRejected
+from runner.errors import JournalError, StoreError, StoreRejected, StoreUnavailable
 from runner.logging import lines, objects
 from runner.logging.follower import Journals
 from runner.logging.journal import RunInfo, run_folder
 from runner.logging.objects import BatchObject
+from runner.logging.parts import ArchiveOfParts, view
 from runner.logging.reader import CHUNK, Cursor, StreamReader
-from runner.stores.base import Archive
+from runner.stores.base import Archive, ObjectInfo
+
+OnDamage = Callable[[StoreError], None]
+"""Is told of an archive object that cannot be read; its records are passed by."""
 
 
 class StreamSource:
     """One stream of a run from a cursor on, in order and without a hole, wherever its lines lie."""
 
-    def __init__(self, journals: Journals, info: RunInfo, stream: str, cursor: Cursor) -> None:
+    def __init__(self, journals: Journals, info: RunInfo, stream: str, cursor: Cursor, on_damage: OnDamage) -> None:
         self.cursor = cursor
+        self._on_damage = on_damage
         self._journals = journals
         self._info = info
         self._stream = stream
@@ -25,6 +32,7 @@ class StreamSource:
         self._reader = StreamReader(run_folder(journals.home, info.run), stream, cursor)
         self._batches: list[BatchObject] = []
         self._archived = b""
+        self._view: ArchiveOfParts
 
     def read(self, end: int | None = None) -> bytes:
         """The next whole lines, and empty when there are none yet; `cursor` is then behind them.
@@ -56,13 +64,27 @@ class StreamSource:
         if batch is None:
             self.cursor = msgspec.structs.replace(self.cursor, next=following)
             return b""
-        raw = objects.raw_lines(self._archive, batch)
+        try:
+            raw = objects.raw_lines(self._view, batch)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            return self._pass_by(batch, following, error)
         start = raw.find(b"%s%012d" % (self._prefix, max(self.cursor.next, batch.first)))
         end = raw.find(b"%s%012d" % (self._prefix, following)) if following <= batch.last else len(raw)
         if start < 0 or end < 0:
-            raise StoreRejected(f"{batch.bucket}/{batch.name} does not hold the offsets that its metadata names")
+            lacks = f"{batch.bucket}/{batch.name} does not hold the offsets that its metadata names"
+            return self._pass_by(batch, following, StoreRejected(lacks))
         self._archived = raw[start:end]
         return self._take_archived()
+
+    def _pass_by(self, batch: BatchObject, following: int, error: StoreError) -> bytes:
+        """A damaged object is told, and left to `tron verify`; what is behind it goes on."""
+        end = min(batch.last + 1, following)
+        lost = f"records {self.cursor.next} to {end - 1} of {self._stream}, run {self._info.run}, are passed by"
+        self._on_damage(StoreRejected(f"{lost}: {error}", "see `tron verify`"))
+        self.cursor = msgspec.structs.replace(self.cursor, next=end)
+        return b""
 
     def _take_archived(self) -> bytes:
         cut = self._archived.rfind(b"\n", 0, CHUNK) + 1
@@ -83,11 +105,14 @@ class StreamSource:
         return self._batches
 
     def _on_its_days(self) -> list[BatchObject]:
-        return objects.of_stream(self._archive, self._info, self._stream, self._journals.clock.now().date())
+        self._view = view(self._archive)
+        return objects.of_stream(
+            self._view, self._info, self._stream, self._journals.clock.now().date(), _leave_to_verify
+        )
 
     def _anywhere(self) -> list[BatchObject]:
         """Where a clock that jumped made the days useless."""
-        return objects.index(self._archive).get(self._info.run, {}).get(self._stream, [])
+        return objects.index(self._view, on_unusable=_leave_to_verify).get(self._info.run, {}).get(self._stream, [])
 
     @property
     def _archive(self) -> Archive:
@@ -103,11 +128,16 @@ class StreamSource:
         return last + 1 if last >= 0 else self.cursor.next + chunk.count(b"\n")
 
 
+def _leave_to_verify(info: ObjectInfo, error: StoreRejected) -> None:
+    """An object without usable metadata may be of any run: it is a hole where it is missed."""
+
+
 class Sources:
     """The sources of a follower, one for each stream of each run that it looks at."""
 
-    def __init__(self, journals: Journals) -> None:
+    def __init__(self, journals: Journals, on_damage: OnDamage = lambda error: None) -> None:
         self._journals = journals
+        self._on_damage = on_damage
         self._open: dict[tuple[str, str], StreamSource] = {}
         self._ends: dict[str, dict[str, int]] = {}
 
@@ -133,7 +163,7 @@ class Sources:
         key = (info.run, stream)
         if key in self._open:
             self._open[key].close()
-        self._open[key] = StreamSource(self._journals, info, stream, cursor)
+        self._open[key] = StreamSource(self._journals, info, stream, cursor, self._on_damage)
         return self._open[key]
 
     def close(self) -> None:

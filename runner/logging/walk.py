@@ -38,6 +38,7 @@ class Seqs:
 
     def __init__(self) -> None:
         self.double = -1
+        self._first = 0
         self._seen = bytearray()
 
     def add(self, texts: list[bytes]) -> bool:
@@ -58,24 +59,44 @@ class Seqs:
             seen[seq] = 1
         return True
 
+    def pass_before(self, seq: int) -> None:
+        """Do not miss what is older: its time is over."""
+        self._first = max(self._first, seq)
+
     def hole(self, end: int) -> int:
         """The first `seq` before `end` that was not seen, or -1."""
-        hole = self._seen.find(0, 0, end)
-        return hole if hole >= 0 or end <= len(self._seen) else len(self._seen)
+        hole = self._seen.find(0, self._first, end)
+        behind = max(self._first, len(self._seen))
+        return hole if hole >= 0 or end <= behind else behind
 
 
 class Walk:
     """Where the walk is (`expected`, the next offset), what it has counted, and the first thing it has found."""
 
-    def __init__(self, run: str, stream: str, seals: Mapping[int, str], seqs: Seqs | None = None) -> None:
+    def __init__(
+        self,
+        run: str,
+        stream: str,
+        seals: Mapping[int, str],
+        seqs: Seqs | None = None,
+        over: Callable[[int], int] = lambda offset: -1,
+    ) -> None:
+        """`seals` are the heads by sealed offset.
+
+        `over` answers for a record whose time in the archive is over (by its offset) with a `seq` that is larger than
+        all up to it; for any other with -1.
+        """
         self.run, self.stream = run, stream
         self.expected = 0
+        self.expired = 0
+        """How many records are not there because their time is over."""
         self.finding: Finding | None = None
         self.raw_bytes = 0
         self._seals = seals
         self._sealed = sorted(seals)
         self._sound = 0
         self._seqs = seqs
+        self._over = over
         self._prefix = lines.id_prefix(run, stream)
         self._head = Head(run, stream)
         self._chain = ""
@@ -85,6 +106,8 @@ class Walk:
 
     def pass_object(self, batch: BatchObject, unpack: Callable[[BatchObject], bytes]) -> None:
         """Check one object: its place, its lines, its hash and its chain."""
+        if batch.first > self.expected and (seq := self._over(batch.first - 1)) >= 0:
+            self._pass_expired(batch, seq)
         if batch.first > self.expected:
             missing = f"records {self.expected} to {batch.first - 1} are not in the archive"
             return self.fail("gap", self.expected, missing)
@@ -123,6 +146,13 @@ class Walk:
             return self.fail("edit", first, "a seq is no number, or beyond all others of the run")
         return self._check_heads(view, starts, first)
 
+    def _pass_expired(self, batch: BatchObject, seq: int) -> None:
+        """Go on behind records whose time is over. Heads cannot be computed without them; hashes and chain can."""
+        if self._seqs is not None:
+            self._seqs.pass_before(seq)
+        self.expired += batch.first - self.expected
+        self.expected, self._chain = batch.first, batch.prev
+
     def _check_metadata(self, batch: BatchObject, raw: bytes) -> None:
         if self.expected != batch.last + 1:
             return self.fail("edit", self.expected, f"{batch.name} names records up to {batch.last}")
@@ -145,6 +175,8 @@ class Walk:
 
     def _check_heads(self, view: memoryview, starts: list[int], first: int) -> None:
         """Hash on over the lines; a seal whose head does not fit means an edit since the last one that did."""
+        if self.expired:
+            return None
         done = first
         for cut in self._cuts(first, self.expected):
             self._head.feed(view[starts[done - first] : starts[cut - first]])
