@@ -11,6 +11,7 @@ from datetime import datetime
 
 from runner.logging import documents, lines, objects
 from runner.logging.objects import BatchObject
+from runner.logging.parts import view
 from runner.operations.exports import ExportReport, Progress, export
 from runner.stores.base import Archive, LiveStore, Warehouse
 
@@ -34,6 +35,7 @@ def restore_live(
 
     Raises `StoreUnavailable`, and `StoreRejected` for an object that is not what its metadata says: see `tron verify`.
     """
+    archive = view(archive)
     batches = _in_order_of_age(archive)
     restoring = _Restoring(live, now)
     for done, batch in enumerate(batches, 1):

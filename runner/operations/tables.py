@@ -2,8 +2,9 @@
 
 - Tables: `ohlcv`, `features`, `labels` hold bars and what is computed from them; `rollingChartData`,
   `mlTrainingSamples`, `mlTrainingBatches`, `tradeSimulations`, `recoveryState` belong to training jobs.
-- Views: `trades_closed` has one row a closed trade, `daily_performance` sums them up by day, symbol and model;
-  `predictions` and `persistentForecasts` are what models said; `systemLogs` is what happened.
+- Views: `trades_closed` has one row a closed trade, `daily_performance` sums them up by day, symbol and model, as
+  `runner.market.metrics` defines it; `daily_summaries` is what bots themselves said of their days; `predictions` and
+  `persistentForecasts` are what models said; `systemLogs` is what happened; `slowQueries` is what took long here.
 
 What follows from records is a view, so it can never say anything else than the records do. The plan's table `trades`
 is called `trades_closed`, because `trades` is the stream of entries and exits. Its model is the strategy that traded.
@@ -214,14 +215,53 @@ _DAILY_PERFORMANCE = ViewShape(
         avg_pnl="float",
         max_win="decimal",
         max_loss="decimal",
+        profit_factor="float",
+        average_win="float",
+        average_loss="float",
     ),
     """
     SELECT
       DATE(time) AS day, symbol, model_name, COUNT(*) AS total_trades, COUNTIF(pnl > 0) AS wins,
       COUNTIF(pnl > 0) / COUNT(*) AS win_rate, SUM(pnl) AS total_pnl,
-      CAST(SUM(pnl) AS FLOAT64) / COUNT(*) AS avg_pnl, MAX(pnl) AS max_win, MIN(pnl) AS max_loss
+      CAST(SUM(pnl) AS FLOAT64) / COUNT(*) AS avg_pnl, MAX(pnl) AS max_win, MIN(pnl) AS max_loss,
+      CAST(SUM(IF(pnl > 0, pnl, 0)) AS FLOAT64)
+        / NULLIF(CAST(-SUM(IF(pnl < 0, pnl, 0)) AS FLOAT64), 0) AS profit_factor,
+      CAST(SUM(IF(pnl > 0, pnl, 0)) AS FLOAT64) / NULLIF(COUNTIF(pnl > 0), 0) AS average_win,
+      CAST(SUM(IF(pnl < 0, pnl, 0)) AS FLOAT64) / NULLIF(COUNTIF(pnl < 0), 0) AS average_loss
     FROM trades_closed
     GROUP BY day, symbol, model_name
+    """,
+)
+
+_DAILY_SUMMARIES = ViewShape(
+    "daily_summaries",
+    _columns(
+        day="date",
+        bot="text",
+        equity="decimal",
+        return_pct="decimal",
+        max_drawdown_pct="decimal",
+        open_positions="integer",
+        total_trades="integer",
+        wins="integer",
+        net_profit="decimal",
+        fees="decimal",
+        id="text",
+    ),
+    """
+    SELECT
+      SAFE_CAST(JSON_VALUE(data, '$.date') AS DATE) AS day, bot,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.equity') AS BIGNUMERIC(38, 12)) AS equity,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.return_pct') AS BIGNUMERIC(38, 12)) AS return_pct,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.max_drawdown_pct') AS BIGNUMERIC(38, 12)) AS max_drawdown_pct,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.open_positions') AS INT64) AS open_positions,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.trades') AS INT64) AS total_trades,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.wins') AS INT64) AS wins,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.net_profit') AS BIGNUMERIC(38, 12)) AS net_profit,
+      SAFE_CAST(JSON_VALUE(data, '$.metrics.fees') AS BIGNUMERIC(38, 12)) AS fees,
+      id
+    FROM metrics
+    WHERE kind = 'summary'
     """,
 )
 
@@ -294,4 +334,35 @@ _SYSTEM_LOGS = ViewShape(
     """,
 )
 
-_VIEWS = (_TRADES_CLOSED, _DAILY_PERFORMANCE, _PREDICTIONS, _PERSISTENT_FORECASTS, _SYSTEM_LOGS)
+_SLOW_QUERIES = ViewShape(
+    "slowQueries",
+    _columns(
+        id="text",
+        timestamp="timestamp",
+        sql_hash="text",
+        statement="text",
+        milliseconds="float",
+        rows_returned="integer",
+        bytes_billed="integer",
+    ),
+    """
+    SELECT
+      id, ts AS timestamp, JSON_VALUE(data, '$.context.sql_hash') AS sql_hash,
+      JSON_VALUE(data, '$.context.statement') AS statement,
+      SAFE_CAST(JSON_VALUE(data, '$.context.milliseconds') AS FLOAT64) AS milliseconds,
+      SAFE_CAST(JSON_VALUE(data, '$.context.rows') AS INT64) AS rows_returned,
+      SAFE_CAST(JSON_VALUE(data, '$.context.bytes_billed') AS INT64) AS bytes_billed
+    FROM system
+    WHERE kind = 'system_event' AND JSON_VALUE(data, '$.message') = 'slow query'
+    """,
+)
+
+_VIEWS = (
+    _TRADES_CLOSED,
+    _DAILY_PERFORMANCE,
+    _DAILY_SUMMARIES,
+    _PREDICTIONS,
+    _PERSISTENT_FORECASTS,
+    _SYSTEM_LOGS,
+    _SLOW_QUERIES,
+)

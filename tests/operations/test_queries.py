@@ -1,13 +1,8 @@
-"""The named queries give the committed answers, on every warehouse.
-
-TRON_TEST_BIGQUERY=project/dataset also asks the real service, in a dataset that is empty before; it is billed, and
-never asked where CI=true.
-"""
+"""The named queries give the committed answers, on every warehouse; `pytest -m real_cloud` asks the real BigQuery."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,17 +19,13 @@ from runner.errors import ConfigError
 from runner.operations import queries
 from runner.operations.schemas import columns
 from runner.operations.tables import shapes
-from runner.stores.base import Part, Table, Warehouse
-from runner.stores.bigquery import BigqueryWarehouse
+from runner.stores.base import Table, Warehouse
 from runner.stores.duckdb import DuckdbWarehouse
 from tests.operations.trading_days import PARAMETERS, features, parts
 from tests.stores.bigquery_parts import client_of, open_bigquery
 
 EXPECTED = Path(__file__).parent / "expected"
-REAL = "TRON_TEST_BIGQUERY"
 WAREHOUSES = ["duckdb", "bigquery"]
-if REAL in os.environ and os.environ.get("CI") != "true":
-    WAREHOUSES.append("real bigquery")
 
 
 def duckdb_with_features(folder: Path) -> Warehouse:
@@ -53,37 +44,17 @@ def insert_features(client: bigquery.Client, dataset: str) -> None:
         client.query_and_wait(sql, job_config=bigquery.QueryJobConfig(query_parameters=values))
 
 
-def emulated_bigquery(request: pytest.FixtureRequest) -> Warehouse:
+def bigquery_with_features(request: pytest.FixtureRequest) -> Warehouse:
     warehouse = open_bigquery(request, columns(), shapes=shapes())
     warehouse.loaded("trades")
-    insert_features(client_of(request.getfixturevalue("demo_project")), "tron")
+    insert_features(client_of(request.getfixturevalue("demo_project")), warehouse.dataset)
     return warehouse
-
-
-def real_bigquery(monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    monkeypatch.delenv("BIGQUERY_EMULATOR_HOST")
-    project, dataset = os.environ[REAL].split("/")
-    warehouse = BigqueryWarehouse(project, dataset, columns(), archive="unused", shapes=shapes())
-    warehouse.loaded("trades")
-    insert_features(bigquery.Client(project), dataset)
-    return warehouse
-
-
-def without_object(part: Part) -> Part:
-    """The same lines under a name that no URI can say, so that they are loaded themselves."""
-    return Part(part.bucket, part.name.replace("fleet", "the fleet*"), part.stream, part.metadata, part.lines)
 
 
 @pytest.fixture(params=WAREHOUSES)
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
-    made: Warehouse
-    if request.param == "duckdb":
-        made = duckdb_with_features(tmp_path)
-    elif request.param == "bigquery":
-        made = emulated_bigquery(request)
-    else:
-        made = real_bigquery(monkeypatch)
-    made.load([without_object(part) for part in parts()] if request.param == "real bigquery" else parts())
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+    made = duckdb_with_features(tmp_path) if request.param == "duckdb" else bigquery_with_features(request)
+    made.load(parts())
     yield made
     made.close()
 

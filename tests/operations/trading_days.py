@@ -48,10 +48,13 @@ def features() -> list[dict[str, Any]]:
 
 
 PARAMETERS: Mapping[str, dict[str, Any]] = {
+    "closed_trades": {"since": TODAY - timedelta(days=6), "until": TODAY},
     "compare_models": {"today": TODAY.date(), "first": "azure", "second": "gcp"},
     "daily_report": {"day": TODAY.date()},
+    "executions": {"until": TODAY - timedelta(days=6)},
     "model_performance": {"today": TODAY.date()},
     "recent_features": {"symbol": "AAPL", "freq": "5m", "since": FEATURES_SINCE, "limit": 12},
+    "recent_trades": {"symbol": "AAPL", "limit": 2},
     "record_search": {"text": "AAPL", "limit": 3},
     "win_rate_by_symbol": {"since": TODAY - timedelta(days=29), "until": TODAY + timedelta(days=1)},
 }

@@ -3,13 +3,15 @@
 -- Parameters: text STRING, limit INT64
 SELECT id, ts, kind, severity, bot, data
 FROM records
-WHERE STRPOS(
-  LOWER(CONCAT(
-    id, ' ', COALESCE(kind, ''), ' ', COALESCE(severity, ''), ' ', COALESCE(bot, ''), ' ', COALESCE(bot_type, ''), ' ',
-    COALESCE(session_id, ''), ' ', COALESCE(trace, ''), ' ', COALESCE(actor, ''), ' ',
-    COALESCE(TO_JSON_STRING(data), '')
-  )),
-  LOWER(@text)
-) > 0
+WHERE
+  STRPOS(LOWER(TO_JSON_STRING(data)), LOWER(@text)) > 0
+  OR STRPOS(LOWER(id), LOWER(@text)) > 0
+  OR STRPOS(LOWER(kind), LOWER(@text)) > 0
+  OR STRPOS(LOWER(severity), LOWER(@text)) > 0
+  OR STRPOS(LOWER(bot), LOWER(@text)) > 0
+  OR STRPOS(LOWER(bot_type), LOWER(@text)) > 0
+  OR STRPOS(LOWER(session_id), LOWER(@text)) > 0
+  OR STRPOS(LOWER(trace), LOWER(@text)) > 0
+  OR STRPOS(LOWER(actor), LOWER(@text)) > 0
 ORDER BY ts DESC, id DESC
 LIMIT @limit
