@@ -239,7 +239,9 @@ def test_a_manifest_that_says_something_else_of_its_object_is_damaged(scene: Sce
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[1]"), gzip.compress(bytes(10**8))]
+    "body",
+    [b"", b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[1]"), gzip.compress(bytes(10**8))],
+    ids=["empty", "no gzip", "no manifest", "a list", "enormous"],
 )
 def test_a_manifest_that_is_none_is_damaged(scene: Scene, body: bytes) -> None:
     scene.put(scene.info.name, body, dict(scene.info.metadata))
