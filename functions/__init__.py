@@ -1,0 +1,1 @@
+"""Cloud Functions, second generation: one file a function. Each parses the request, calls `runner`, and answers."""
