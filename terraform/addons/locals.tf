@@ -1,0 +1,4 @@
+locals {
+  labels = merge(var.labels, { app = "tron", environment = var.environment, managed-by = "terraform" })
+  keep   = var.environment == "prod"
+}
