@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -20,39 +19,51 @@ from runner.layout import Home
 from runner.logging import backlog, disk
 from runner.logging.journal import default_quota, is_alive, runs
 from runner.logging.routes import TRADE_LOGS
+from runner.logging.run_info import unreadable_runs
+from runner.operations.checks import Check
+from runner.operations.cloud_checks.asking import Purpose
+from runner.operations.cloud_checks.everything import examine as examine_stores
 from runner.settings import Settings
-from runner.stores.open import open_archive, open_live, open_stream
+from runner.stores.open import cloud_parts, open_apis, open_archive, open_live, open_stream
 from runner.version import VERSION
 from runner.wiring import open_settings_warehouse
 
 _LITTLE_SPACE = 256 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. `advice` says what to do when it is not `good`."""
-
-    name: str
-    good: bool
-    found: str
-    advice: str = ""
+_WIDTH, _CLOUD_WIDTH = 11, 32
+_MARKS = {True: ("ok   ", "green"), False: ("FIX  ", "bold red"), None: ("?    ", "bold yellow")}
 
 
 def doctor(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a check.")] = False,
+    cloud: Annotated[bool, typer.Option("--cloud", help="What the stores on Google Cloud stand on, instead.")] = False,
+    purpose: Annotated[Purpose, typer.Option("--for", help="With --cloud: what one must be allowed to.")] = Purpose.ALL,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="With --cloud: take what cannot be seen for good.")
+    ] = False,
 ) -> None:
     """Check this machine, the home, the shipper and every store; say what to do."""
     parent: Context = context.obj
     settings = parent.settings()
-    checks = list(examine(settings))
-    for check in checks:
+    worst: list[bool | None] = []
+    for check in examine_cloud(settings, purpose) if cloud else examine(settings):
+        worst.append(check.good)
         if as_json:
-            print(json.dumps({"name": check.name, "good": check.good, "found": check.found, "advice": check.advice}))
+            print(json.dumps(check.as_dict()), flush=True)
         else:
-            _show(check)
-    if not all(check.good for check in checks):
+            _show(check, _CLOUD_WIDTH if cloud else _WIDTH)
+    if False in worst or (None in worst and not partial):
         raise typer.Exit(1)
+
+
+def examine_cloud(settings: Settings, purpose: Purpose) -> Iterator[Check]:
+    """Every check of what lies on Google Cloud. Raises `ConfigError` where nothing does, or without credentials."""
+    stores = cloud_parts(settings)
+    apis = open_apis(settings)
+    try:
+        yield from examine_stores(apis, stores, settings.project, purpose, SystemClock())
+    finally:
+        apis.close()
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -67,6 +78,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield _journal(settings, home)
     yield _shipper(home)
     yield _rejected(home)
+    yield _unreadable(home)
     yield _attempt("live store", lambda: _look_at_live(settings), "see TRON_LIVE_STORE")
     yield _attempt("archive", lambda: _look_at_archive(settings), "see TRON_ARCHIVE")
     yield _attempt("stream", lambda: _look_at_stream(settings), "see TRON_STREAM")
@@ -109,6 +121,12 @@ def _rejected(home: Home) -> Check:
     return Check("rejected", pieces == 0, f"{pieces} pieces set aside", advice)
 
 
+def _unreadable(home: Home) -> Check:
+    found = unreadable_runs(home)
+    what = "; ".join(str(error) for error in found.values())
+    return Check("runs", not found, what or "all can be read", "`tron ship` mends a run.json whose writer is gone")
+
+
 def _look_at_live(settings: Settings) -> str:
     live = open_live(settings)
     try:
@@ -134,10 +152,11 @@ def _look_at_warehouse(settings: Settings) -> str:
     return f"{settings.stores.warehouse or 'embedded Parquet'}; {count:,} records"
 
 
-def _show(check: Check) -> None:
-    line = Text("ok   " if check.good else "FIX  ", style="green" if check.good else "bold red")
-    line.append(f"{check.name:11}", style="bold")
+def _show(check: Check, width: int) -> None:
+    mark, style = _MARKS[check.good]
+    line = Text(mark, style=style)
+    line.append(f"{check.name:{width}} ", style="bold")
     line.append(check.found)
     console().print(line, soft_wrap=True)
     if not check.good:
-        console().print(Text(f"     {'':11}{check.advice}", style="yellow"), soft_wrap=True)
+        console().print(Text(f"     {'':{width}} {check.advice}", style="yellow"), soft_wrap=True)

@@ -176,7 +176,7 @@ class BigqueryWarehouse:
         parts = [part for part, _ in contents]
         load = _load_of(contents)
         bucket = f"gs://{self._archive}-tron-{load.bucket}"
-        can_be_named = all(_PLAIN_NAME.fullmatch(part.name) for part in parts)
+        can_be_named = all(part.alone and _PLAIN_NAME.fullmatch(part.name) for part in parts)
         uris = [f"{bucket}/{part.name}" for part in parts] if can_be_named else []
         lines = b"" if can_be_named else b"".join(part.lines for part in parts)
         self._jobs.stage(Staging(load.staging, STAGED, uris, lines, self._clock.now() + _STAGED_FOR))

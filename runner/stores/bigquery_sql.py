@@ -115,7 +115,7 @@ class Dataset:
 
         What is there is given by name. Columns are only ever added, and may be null; nothing is dropped.
         """
-        return [*self._table_changes(columns), *self._view_changes(views)]
+        return [*self._table_changes(columns), *self._view_changes(columns, views)]
 
     def _table_changes(self, present: Mapping[str, set[str]]) -> Iterator[str]:
         for table in self.tables:
@@ -134,8 +134,11 @@ class Dataset:
         cluster = f" CLUSTER BY {_names(table.cluster)}" if table.cluster else ""
         return f"CREATE TABLE IF NOT EXISTS {self.full(table.name)} ({columns}) PARTITION BY {day}{cluster}"
 
-    def _view_changes(self, present: Mapping[str, str]) -> Iterator[str]:
+    def _view_changes(self, columns: Mapping[str, set[str]], present: Mapping[str, str]) -> Iterator[str]:
+        """A view that has columns which we do not know is a later version's, whose processes may be asking it now."""
         for view in self.views:
+            if columns.get(view.name, set()) - {column.name for column in view.columns}:
+                continue
             if _essence(present.get(view.name, "")) != _essence(view.sql):
                 yield f"CREATE OR REPLACE VIEW {self.full(view.name)} AS {view.sql}"
 

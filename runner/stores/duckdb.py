@@ -18,7 +18,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from glob import escape
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -46,7 +48,9 @@ _SQL_TYPES = {
 _EXPLAIN = re.compile(r"^\s*EXPLAIN\s+(ANALYZE\s+)?", re.IGNORECASE)
 _WORD = re.compile(rb"\w+")
 _PATTERN_CHARACTERS = frozenset("*?[]{}")
-_SHOW = re.compile(r"\s*SHOW\b", re.IGNORECASE)
+_RECORDS = "records"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_EVERYTHING = re.compile(r"\s*(SHOW|DESCRIBE)\b|duckdb_|information_schema|pragma_|pg_", re.IGNORECASE)
 _KEYWORDS = re.compile(r"\b(at|offset)\b", re.IGNORECASE)
 
 
@@ -78,35 +82,71 @@ class DuckdbWarehouse:
     def query(self, sql: str, parameters: Sequence[Any] = (), *, unshipped: Mapping[str, bytes] | None = None) -> Table:
         _check_read_only(sql)
         _check_streams(unshipped or {}, self._columns)
-        with _failures(sql), TemporaryDirectory(prefix="tron-") as rest, duckdb.connect(":memory:") as connection:
-            for stream in self._columns:
-                files = self._files(stream, (unshipped or {}).get(stream, b""), Path(rest))
-                connection.execute(_stream_view(stream, files, self._columns[stream]))
-            connection.execute(_records_view(self._columns))
-            for view in self._shape_views(sql):
-                connection.execute(view)
-            for setting in _restrictions([self._parts.root, Path(rest)]):
-                connection.execute(setting)
-            answer = _answer(connection.sql(sql, params=list(parameters)))
+        with _failures(sql):
+            try:
+                answer = self._ask(sql, parameters, unshipped or {}, mixed=False)
+            except (duckdb.InvalidInputException, duckdb.BinderException) as error:
+                if not _says_mixed(error):
+                    raise
+                answer = self._ask(sql, parameters, unshipped or {}, mixed=True)
         self._count(queries=1)
         return answer
 
-    def _files(self, stream: str, lines: bytes, folder: Path) -> list[str]:
-        """What a stream's view reads: `lines` as a file in `folder` (perhaps no rows), then all parts there are."""
+    def _ask(self, sql: str, parameters: Sequence[Any], unshipped: Mapping[str, bytes], *, mixed: bool) -> Table:
+        """Ask where parts are all of one version, or `mixed`: then every part's columns are looked at first."""
+        views = self._views_in(sql)
+        named = self._streams_in(sql, views)
+        with TemporaryDirectory(prefix="tron-") as rest, duckdb.connect(":memory:") as connection:
+            read = self._columns if _reads_records(sql) else named
+            files = {
+                stream: self._files(stream, unshipped.get(stream, b""), Path(rest), always=mixed) for stream in read
+            }
+            for stream in named:
+                connection.execute(_stream_view(stream, files[stream], self._columns[stream], mixed=mixed))
+            if _reads_records(sql):
+                connection.execute(_records_view(list(chain.from_iterable(files.values())), mixed=mixed))
+            for one in self._tables_in(sql):
+                connection.execute(_table_view(one, self._table_files(one)))
+            for view in views:
+                connection.execute(_translated_view(view))
+            for setting in _restrictions([self._parts.root, Path(rest)]):
+                connection.execute(setting)
+            return _answer(connection.sql(sql, params=list(parameters)))
+
+    def _views_in(self, sql: str) -> list[ViewShape]:
+        """The views that a query names, and those that they name, in their order; all where it asks what there is."""
+        text, found = sql.lower(), []
+        for view in reversed(self._shapes.views):
+            if view.name.lower() in text or _asks_for_everything(text):
+                text += view.sql.lower()
+                found.append(view)
+        return found[::-1]
+
+    def _streams_in(self, sql: str, views: Sequence[ViewShape]) -> list[str]:
+        """The streams that a query may read, by the words in it and in its views: each costs time to look through."""
+        text = "\n".join((sql, *(view.sql for view in views))).lower()
+        return [stream for stream in self._columns if stream.lower() in text or _asks_for_everything(text)]
+
+    def _files(self, stream: str, lines: bytes, folder: Path, *, always: bool) -> list[str]:
+        """What a stream's view reads: `lines` as a file in `folder`, then all parts there are, the newest day first.
+
+        Whoever asks for the newest rows finds them in the first files, and the others are passed over. Where there are
+        no lines, that file is there when it is `always` wanted, because it has all columns, or when there are no parts.
+        """
         parts = self._parts.paths(stream)
+        files = [escape(str(path)) for path in reversed(parts)]
+        if parts and not lines and not always:
+            return files
         rest = folder / f"{stream}.parquet"
         write_table(rest, without_loaded(table(stream, lines, f"the journal of {stream}"), parts))
-        return [str(rest), *(escape(str(path)) for path in parts)]
+        return [str(rest), *files]
 
-    def _shape_views(self, sql: str) -> Iterator[str]:
-        """What defines the tables, and all views where the query names one of them or asks for the list."""
-        for one in self._shapes.tables:
-            yield _table_view(
-                one, sorted(str(path) for path in (self._parts.root / "tables" / one.name).glob("*.parquet"))
-            )
-        named = (view.name.lower() for view in self._shapes.views)
-        if any(name in sql.lower() for name in named) or _SHOW.match(sql):
-            yield from map(_translated_view, self._shapes.views)
+    def _tables_in(self, sql: str) -> list[TableShape]:
+        text = sql.lower()
+        return [one for one in self._shapes.tables if one.name.lower() in text or _asks_for_everything(text)]
+
+    def _table_files(self, shape: TableShape) -> list[str]:
+        return sorted(str(path) for path in (self._parts.root / "tables" / shape.name).glob("*.parquet"))
 
     def _count(self, **operations: int) -> None:
         with self._counting:
@@ -116,10 +156,10 @@ class DuckdbWarehouse:
         """Nothing is held open."""
 
 
-def _stream_view(stream: str, files: Sequence[str], columns: Sequence[Column]) -> str:
+def _stream_view(stream: str, files: Sequence[str], columns: Sequence[Column], *, mixed: bool) -> str:
     taken = {column.name for column in ENVELOPE}
     selected = ", ".join(["*", *(_payload(column) for column in columns if column.name not in taken)])
-    return f'CREATE VIEW "{stream}" AS SELECT {selected} FROM read_parquet([{_texts(files)}])'
+    return f'CREATE VIEW "{stream}" AS SELECT {selected} FROM {_parts_of(files, mixed=mixed)}'
 
 
 def _payload(column: Column) -> str:
@@ -129,9 +169,22 @@ def _payload(column: Column) -> str:
     return f'TRY_CAST({text} AS {_SQL_TYPES[column.type]}) AS "{column.name}"'
 
 
-def _records_view(streams: Mapping[str, Sequence[Column]]) -> str:
+def _records_view(files: Sequence[str], *, mixed: bool) -> str:
+    """All streams are read as one, which is faster than to read each and unite them."""
     names = ", ".join(f'"{column.name}"' for column in ENVELOPE)
-    return "CREATE VIEW records AS " + " UNION ALL ".join(f'SELECT {names} FROM "{stream}"' for stream in streams)
+    newest = sorted(files, key=_day_of, reverse=True)
+    return f"CREATE VIEW records AS SELECT {names} FROM {_parts_of(newest, mixed=mixed)}"
+
+
+def _day_of(file: str) -> str:
+    """The folder of a part's day; what is in no such folder is newer than anything."""
+    day = file.split("/")[-3:][0]
+    return day if _DAY.fullmatch(day) else "9"
+
+
+def _parts_of(files: Sequence[str], *, mixed: bool) -> str:
+    """Parts of an older version lack younger columns: where they are `mixed`, those are null in them."""
+    return f"read_parquet([{_texts(files)}]{', union_by_name = true' if mixed else ''})"
 
 
 def _table_view(shape: TableShape, files: Sequence[str]) -> str:
@@ -142,6 +195,7 @@ def _table_view(shape: TableShape, files: Sequence[str]) -> str:
     return f'CREATE VIEW "{shape.name}" AS {nothing}{rows}'
 
 
+@cache
 def _translated_view(shape: ViewShape) -> str:
     from runner.stores.dialects import to_duckdb
 
@@ -151,6 +205,7 @@ def _translated_view(shape: ViewShape) -> str:
 def _restrictions(folders: Sequence[Path]) -> tuple[str, ...]:
     return (
         "SET TimeZone = 'UTC'",
+        "SET enable_progress_bar = false",
         "SET python_enable_replacements = false",
         f"SET allowed_directories = [{_texts([str(folder) for folder in folders])}]",
         "SET enable_external_access = false",
@@ -179,6 +234,20 @@ def _keywords(sql: str) -> set[bytes]:
     text = sql.encode()
     starts = [start for start, kind in duckdb.tokenize(sql) if kind == duckdb.token_type.keyword]
     return {word.group().lower() for start in starts if (word := _WORD.match(text, start))}
+
+
+def _says_mixed(error: Exception) -> bool:
+    """Whether parts may differ in their columns: DuckDB names the remedy, or misses a column that all records have."""
+    said = _first_line(error)
+    return "union_by_name" in str(error) or any(f'"{column.name}"' in said for column in ENVELOPE)
+
+
+def _reads_records(sql: str) -> bool:
+    return _RECORDS in sql.lower() or _asks_for_everything(sql)
+
+
+def _asks_for_everything(sql: str) -> bool:
+    return _EVERYTHING.search(sql) is not None
 
 
 def _check_streams(asked: Mapping[str, bytes], known: Mapping[str, Sequence[Column]]) -> None:

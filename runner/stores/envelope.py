@@ -1,8 +1,10 @@
 """What every message of the stream carries: one record, as the journal wrote it, without its newline.
 
 `record.schema.json` beside this file says the same to other languages; it is made from `Envelope` and a test compares
-them. The schema is checked by who listens, and is not attached to the topic: Pub/Sub validates Avro or protocol
-buffers with all fields known beforehand, while a record leaves out what is empty and `data` differs by kind.
+them. The schema is checked by who listens, and is not attached to the topic. Pub/Sub knows Avro and protocol buffers:
+Avro's JSON must hold every field, while a record leaves out what is empty; protocol buffers may not import the type of
+a free object, which `data` is. And what a topic refuses is lost to its listeners: a field that a later version adds
+would be such a thing until every topic had a new revision.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ A commit holds at most 3.5 MB, so that it fits everywhere (the emulator refuses 
 made in parts, each of them atomic. Each write says which state it replaces: see `firestore_versions`.
 
 Google bills documents, not calls: `writes`, `deletes`, and `reads` of whoever asked. What the store reads for itself
-(keys whose write was refused, names of expired documents) is billed too, and counted apart as `own_reads`.
+(keys whose write was refused, names of expired documents) is billed too, and counted apart as `own_reads`. `bytes` are
+those of the fields as they are sent: measuring a whole request takes as long as sending it.
 
 Queries leave expired documents out here, not there: asking Firestore for it would take an index for each of them.
 """
@@ -26,7 +27,7 @@ from runner.stores.firestore_calls import Changed, FirestoreCalls
 from runner.stores.firestore_encoding import EPOCH, SEQ, collection_id, decode, path
 from runner.stores.firestore_queries import Page, expired_query
 from runner.stores.firestore_versions import KEPT, Candidate, Part, Version, Versions, parts, version_of
-from runner.stores.firestore_watch import FirestoreWatch
+from runner.stores.firestore_watch import PATIENCE, FirestoreWatch
 from runner.stores.write_ramp import WriteRamp
 
 _PAGE = 500
@@ -37,7 +38,8 @@ class FirestoreLiveStore:
     """A `LiveStore` in a database. Any number of threads may use it, and any number of processes may have their own.
 
     Each call ends within `timeout` seconds, a commit within three times that; with a `ramp`, after it let it pass.
-    `kept` is how many keys the store knows the last state of. Raises `ConfigError` where there are no credentials.
+    `kept` is how many keys the store knows the last state of, `patience` how many seconds a watch waits for news of any
+    bot before it listens anew. Raises `ConfigError` where there are no credentials.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class FirestoreLiveStore:
         timeout: float = 10.0,
         ramp: WriteRamp | None = None,
         kept: int = KEPT,
+        patience: float = PATIENCE,
     ) -> None:
         self.operations: Counter[str] = Counter()
         self.clock: Clock = clock or SystemClock()
         self._timeout = timeout
         self._ramp = ramp
+        self._patience = patience
         self._calls = FirestoreCalls(project, database, timeout=timeout)
         self._versions = Versions(kept)
         self._turn = threading.Condition()
@@ -105,7 +109,7 @@ class FirestoreLiveStore:
         for one, updated in zip(newer, times, strict=True):
             self._versions.remember(one.name, Version(one.order, updated))
         self._written.update(dict.fromkeys((one.name.rsplit("/", 2)[1] for one in newer), committed))
-        self.count(writes=len(newer), bytes=request.ByteSize())
+        self.count(writes=len(newer), bytes=sum(one.size for one in newer))
         return sum(one.newer_than(seen.get(one.name)) for one in newer)
 
     def _look_up(self, names: Sequence[str], deadline: float) -> dict[str, Version | None]:
@@ -164,7 +168,14 @@ class FirestoreLiveStore:
         return found
 
     def watch(self, collections: Sequence[str]) -> Watch:
-        watch = FirestoreWatch(self._calls, collections, clock=self.clock, written=self._last_write, count=self.count)
+        watch = FirestoreWatch(
+            self._calls,
+            collections,
+            clock=self.clock,
+            written=self._last_write,
+            count=self.count,
+            patience=self._patience,
+        )
         self._watches = [*(one for one in self._watches if not one.is_closed), watch]
         return watch
 

@@ -34,7 +34,8 @@ MAX_DOCUMENT = 1_048_576
 MAX_DEPTH = 20
 _ROOM_FOR_FIELDS = 512 * 1024
 _NAMED_AT_MOST = 100
-_ORDER_BYTES = 512
+ORDER_BYTES = 512
+"""Room for what orders a document and says when it ends, beside its fields."""
 
 LEFT_OUT = "_left_out"
 EPOCH, SEQ, EXPIRE_AT, RECORD_ID = "epoch", "seq", "expire_at", "record_id"
@@ -58,20 +59,24 @@ class _TooDeep(ValueError):
 
 
 def encode(document: Document, name: str, write: Message) -> int:
-    """Fill the `Write` that sets a document; returns its bytes. Raises `StoreRejected` for what JSON cannot hold."""
+    """Fill the `Write` that sets a document; returns the bytes of its name and fields, without those of its order.
+
+    Raises `StoreRejected` for what JSON cannot hold.
+    """
     try:
         write.update.name = name
         left_out = _fill(write.update.fields, document.fields)
         size: int = write.ByteSize()
         if left_out or size > MAX_DOCUMENT // 2:
             _fit(write.update, left_out)
+            size = write.ByteSize()
         _add_order(write.update.fields, document)
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreRejected(
             f"document {document.collection}/{document.key!a} is not JSON: {error}",
             "write money and times as strings, numbers as finite numbers of 64 bits",
         ) from None
-    return size + _ORDER_BYTES
+    return size
 
 
 def decode(message: Message) -> Document:
@@ -165,7 +170,7 @@ def _fill(target: Message, fields: Mapping[str, JsonValue]) -> list[str]:
 
 def _fit(document: Message, left_out: list[str]) -> None:
     """Leave the large fields out of a document that is larger than Firestore's limit, and name what is left out."""
-    if _stored_size(document) > MAX_DOCUMENT - _ORDER_BYTES:
+    if _stored_size(document) > MAX_DOCUMENT - ORDER_BYTES:
         room = _ROOM_FOR_FIELDS
         for name in sorted(document.fields, key=lambda name: document.fields[name].ByteSize()):
             room -= 2 * (len(name.encode()) + document.fields[name].ByteSize())

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from google.cloud.firestore_v1 import types
 
 from runner.stores.base import Document
-from runner.stores.firestore_encoding import Message, encode, order_of, path
+from runner.stores.firestore_encoding import ORDER_BYTES, Message, encode, order_of, path
 
 KEPT = 50_000
 COMMIT_BYTES = 3_500_000
@@ -38,10 +38,12 @@ class Version:
 
 @dataclass(slots=True)
 class Candidate:
-    """The newest of the states that one commit has for a key: its `Write`, and the orders of all of them in turn."""
+    """The newest of the states that one commit has for a key: its `Write`, the bytes of its fields, and the orders of
+    all of them in turn."""
 
     name: str
     write: Message
+    size: int
     orders: list[Order]
 
     @property
@@ -142,14 +144,14 @@ class _Packing:
         writes = self.parts[-1].request.writes
         write = writes.add()
         size = encode(document, name, write)
-        if size > self._room and len(writes) > 1:
+        if size + ORDER_BYTES > self._room and len(writes) > 1:
             self._begin()
             moved = self.parts[-1].request.writes.add()
             moved.CopyFrom(write)
             del writes[-1]
             write = moved
-        self._room -= size
-        self.parts[-1].candidates.append(Candidate(name, write, orders))
+        self._room -= size + ORDER_BYTES
+        self.parts[-1].candidates.append(Candidate(name, write, size, orders))
 
     def _begin(self) -> None:
         self.parts.append(Part(_Request(database=self._database), []))

@@ -66,7 +66,10 @@ class _Target:
 
 
 class FirestoreWatch:
-    """A `Watch`. `written` tells when this process last wrote to the collections: that much is always told at once."""
+    """A `Watch`. `written` tells when this process last wrote to the collections: that much is always told at once.
+
+    The stream is opened anew when no canary was heard for `patience` seconds.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class FirestoreWatch:
         clock: Clock,
         written: Callable[[Sequence[str]], int],
         count: Count,
+        patience: float = PATIENCE,
     ) -> None:
         self._calls = calls
         self._collections = tuple(dict.fromkeys(collections))
@@ -91,7 +95,7 @@ class FirestoreWatch:
         self._failures = 0
         self._trouble: StoreError | None = None
         self._started = self._closed = False
-        self._patience = PATIENCE
+        self._first_patience = self._patience = patience
         self._heard = self._asked = clock.monotonic()
         self._stream: Listening | None = None
         self._end = threading.Event()
@@ -216,7 +220,7 @@ class FirestoreWatch:
     def _hear(self, number: int) -> None:
         if self._canary in ("", self._collections[number - 1]):
             self._heard = self._clock.monotonic()
-            self._patience = PATIENCE
+            self._patience = self._first_patience
 
     def _take_target(self, change: Message) -> None:
         targets = [self._targets[number] for number in change.target_ids] or list(self._targets.values())

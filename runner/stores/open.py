@@ -23,16 +23,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.clock import Clock, SystemClock
 from runner.errors import ConfigError
 from runner.layout import Home
 from runner.settings import GIB, Settings
+from runner.stores.apis import Apis
 from runner.stores.base import Archive, LiveStore, Stream, Warehouse
 from runner.stores.columns import Column
 from runner.stores.listening import StreamTail
 from runner.stores.shapes import Shapes
 
+if TYPE_CHECKING:
+    from runner.stores.billing import BillingExport
 _PATH = re.compile(r"//(?!/?$)(?P<path>.+)")
 _MEMORY = re.compile(r"(//)?")
 _PREFIX = re.compile(r"//(?P<prefix>[a-z0-9][a-z0-9-]{0,38})/?")
@@ -45,6 +49,7 @@ _DATASET = re.compile(
     rf"//{_PROJECT_NAME}/(?P<dataset>[A-Za-z0-9_]+)"
     r"(\?location=(?P<location>[A-Za-z0-9-]+))?([?&]max_gib=(?P<max_gib>[1-9][0-9]{0,5}))?"
 )
+_BILLING = re.compile(rf"bigquery://{_PROJECT_NAME}/(?P<dataset>[A-Za-z0-9_]+)/(?P<table>[A-Za-z0-9_-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,32 @@ _WAREHOUSE = _Kind(
         "bigquery": _Form("bigquery://project/dataset", _DATASET, "BIGQUERY_EMULATOR_HOST"),
     },
 )
+_KINDS = (_LIVE, _ARCHIVE, _STREAM, _WAREHOUSE)
+
+
+def is_remote(url: str) -> bool:
+    """Whether a store lies on Google Cloud, by its URL."""
+    scheme = url.partition(":")[0]
+    return any(scheme in kind.forms and bool(kind.forms[scheme].emulator) for kind in _KINDS)
+
+
+def cloud_parts(settings: Settings) -> dict[str, Mapping[str, str]]:
+    """The named parts of the URLs of those stores that lie on Google Cloud: live, archive, stream, warehouse.
+
+    Raises `ConfigError` for a URL that cannot be used.
+    """
+    stores = settings.stores
+    urls = {"live": stores.live, "archive": stores.archive, "stream": stores.stream, "warehouse": stores.warehouse}
+    found = {name: _split(kind, url)[1] for kind, (name, url) in zip(_KINDS, urls.items(), strict=True)}
+    return {name: parts for name, parts in found.items() if is_remote(urls[name])}
+
+
+def open_apis(settings: Settings) -> Apis:
+    """Google's administrative APIs. Raises `ConfigError` where there are no credentials, or packages are missing."""
+    with _google_cloud(_ARCHIVE, "gs", settings):
+        from runner.stores.google_apis import GoogleApis
+
+    return GoogleApis()
 
 
 def check_urls(settings: Settings) -> None:
@@ -154,6 +185,12 @@ def open_archive(settings: Settings) -> Archive:
     return DirectoryArchive(_path(parts, Home(settings.home).archive))
 
 
+def archive_folder(settings: Settings) -> Path | None:
+    """Where the archive of the settings lies; None where that is not on this disk. Raises `ConfigError` for its URL."""
+    scheme, parts = _split(_ARCHIVE, settings.stores.archive)
+    return _path(parts, Home(settings.home).archive) if scheme == "file" else None
+
+
 def open_stream(settings: Settings) -> Stream:
     """The stream of the settings. Raises `ConfigError` for its URL."""
     scheme, parts = _split(_STREAM, settings.stores.stream)
@@ -191,6 +228,18 @@ def open_warehouse(
     from runner.stores.duckdb import DuckdbWarehouse
 
     return DuckdbWarehouse(_path(parts, Home(settings.home).warehouse), columns, shapes)
+
+
+def open_billing(settings: Settings) -> BillingExport:
+    """Google's billing export of the settings. Raises `ConfigError` for its URL."""
+    url = settings.costs.billing
+    found = _BILLING.fullmatch(url)
+    if found is None:
+        raise ConfigError(f"costs.billing = {url!r} is no billing export", "use bigquery://project/dataset/table")
+    with _google_cloud(_WAREHOUSE, "bigquery", settings):
+        from runner.stores.billing import BillingExport
+
+    return BillingExport(found["project"], found["dataset"], found["table"])
 
 
 def _open_bigquery(

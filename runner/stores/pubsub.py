@@ -26,7 +26,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from runner.errors import StoreUnavailable
-from runner.stores.base import Message
+from runner.stores.base import Message, billed_bytes
 from runner.stores.cloud import Place, emulator, failures_as_ours, opening
 from runner.stores.listening import Received
 
@@ -34,7 +34,7 @@ EMULATOR = "PUBSUB_EMULATOR_HOST"
 TOPIC = "tron-records"
 DEAD_LETTERS = "tron-records-dead-letter"
 _MESSAGES_PER_REQUEST, _BYTES_PER_REQUEST = 1000, 9_000_000
-_BYTES_PER_MESSAGE = 64
+_BYTES_PER_MESSAGE, _LEAST_BILLED = 64, 1000
 _ATTEMPTS = 5
 _WEEK, _DAY = timedelta(days=7), timedelta(days=1)
 
@@ -65,6 +65,7 @@ class PubsubStream:
                 )
             self.operations["messages"] += len(request)
             self.operations["bytes"] += sum(len(message.body) for message in request)
+            self.operations["bytes_billed"] += max(_LEAST_BILLED, sum(map(billed_bytes, request)))
 
     def ensure(self, subscriptions: Iterable[str] = (), *, ack_seconds: int = 60) -> None:
         """Create the topic, the dead letters, and ordered subscriptions with these names, where they are missing.

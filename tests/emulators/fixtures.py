@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.emulators import real_cloud
 from tests.emulators.emulator import Emulator, EmulatorMissing, start
 from tests.emulators.programs import PROGRAMS
 from tests.emulators.shared import SharedEmulators
@@ -38,7 +39,15 @@ def pytest_configure(config: pytest.Config) -> None:
     passed = getattr(config, "workerinput", {}).get("emulators")
     folder, owner = passed or (tempfile.mkdtemp(prefix="tron-emulators-"), os.getpid())
     config.stash[_SHARED] = SharedEmulators(Path(folder), owner)
+    if real_cloud.is_asked(config):
+        real_cloud.check(config, os.environ)
+        return
     os.environ.update({variable: _address(kind, _NOBODY) for kind, variable in VARIABLES.items()})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    real_cloud.mark(items)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -107,9 +116,9 @@ def own_emulator(tmp_path: Path) -> Iterator[StartEmulator]:
 
 
 @pytest.fixture
-def demo_project() -> str:
-    """A project that no other test uses, and that Google Cloud would never accept."""
-    return f"demo-{uuid.uuid4().hex[:12]}"
+def demo_project(pytestconfig: pytest.Config) -> str:
+    """A project that no other test uses, and that Google Cloud would never accept; the real one where that is asked."""
+    return real_cloud.real_project(pytestconfig) or f"demo-{uuid.uuid4().hex[:12]}"
 
 
 def _shared(config: pytest.Config, kind: str) -> Emulator:

@@ -23,11 +23,24 @@ class GrpcRelay(Faults[grpc.StatusCode]):
 
     def __init__(self, target: str) -> None:
         super().__init__()
+        self._open: list[tuple[str, _Call]] = []
         self._channel = grpc.insecure_channel(target, _UNLIMITED)
         self._server = grpc.server(ThreadPoolExecutor(32), options=_UNLIMITED)
         self._server.add_generic_rpc_handlers((_Forward(self, self._channel),))
         self.host = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
+
+    def hush(self, of: str = "") -> None:
+        """Let calls that are open now, and whose name contains `of`, say nothing more; new ones are as before."""
+        for method, call in list(self._open):
+            if of in method:
+                call.hushed = True
+
+    def enter(self, method: str, call: _Call) -> None:
+        self._open.append((method, call))
+
+    def leave(self, method: str, call: _Call) -> None:
+        self._open.remove((method, call))
 
     def close(self) -> None:
         self._channel.close()
@@ -57,12 +70,15 @@ class _Forward(grpc.GenericRpcHandler):
         if fault is not None and not fault.done:
             context.abort(fault.status, fault.message)
         with contextlib.closing(_Call(self._channel, details, requests, context)) as call:
+            self._relay.enter(details.method, call)
             try:
                 for answer in call.answers:
-                    if fault is None:
+                    if fault is None and not call.hushed:
                         yield answer
             except grpc.RpcError as error:
                 context.abort(error.code(), error.details())
+            finally:
+                self._relay.leave(details.method, call)
         if fault is not None:
             context.abort(fault.status, fault.message)
 
@@ -76,6 +92,7 @@ class _Call:
         metadata = [(name, value) for name, value in details.invocation_metadata if name != "user-agent"]
         remaining = context.time_remaining()
         timeout = None if remaining is None or remaining > 1e6 else remaining
+        self.hushed = False
         self.answers = channel.stream_stream(details.method)(requests, timeout=timeout, metadata=metadata)
         context.add_callback(self.answers.cancel)
 

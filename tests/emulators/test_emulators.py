@@ -44,7 +44,7 @@ def test_a_session_has_one_emulator_of_a_kind(all_emulators: dict[str, Emulator]
 def test_an_emulator_of_ones_own_can_be_suspended_and_killed_and_started_again(own_emulator: StartEmulator) -> None:
     emulator = own_emulator("gcs")
     emulator.suspend()
-    assert not answers(emulator, timeout=0.3)
+    assert becomes(lambda: not answers(emulator, timeout=0.3))
     emulator.resume()
     assert answers(emulator)
     emulator.kill()

@@ -9,12 +9,18 @@ import grpc
 import pytest
 
 from runner.clock import SystemClock
+from runner.errors import StoreUnavailable
 from runner.layout import Home
 from runner.logging import create_trading_logger, lines
 from runner.logging.objects import index, raw_lines
 from runner.logging.reader import Tail
+from runner.logging.routes import STREAMS
 from runner.logging.shipper import Reports
-from runner.settings import Settings, Shipping, Stores
+from runner.operations.exports import export
+from runner.operations.schemas import columns
+from runner.operations.tables import shapes
+from runner.settings import KIB, Settings, Shipping, Stores
+from runner.stores.bigquery import BigqueryWarehouse
 from runner.stores.envelope import Envelope, read_envelope
 from runner.stores.gcs import GcsArchive
 from runner.stores.listening import Listener
@@ -25,6 +31,7 @@ from tests.emulators.emulator import Emulator
 from tests.emulators.fixtures import StartEmulator
 from tests.emulators.grpc_relay import GrpcRelay
 from tests.emulators.http_relay import HttpRelay
+from tests.stores.bigquery_parts import make_dataset
 from tests.stores.emulated import open_gcs, open_pubsub
 
 BUCKETS = ("trade-logs", "system-logs", "analytics-data", "cognitive-archives", "compliance-logs")
@@ -103,7 +110,7 @@ def test_what_fails_in_every_way_misses_and_doubles_nothing(
     home: Home, archive: GcsArchive, stream: PubsubStream, http_relay: HttpRelay, grpc_relay: GrpcRelay
 ) -> None:
     stores = Stores(archive=f"gs://{archive.prefix}", stream=f"pubsub://{stream.project}", live="memory:")
-    shipping = Shipping(shipper="none", archive_bytes=1024)
+    shipping = Shipping(shipper="none", archive_bytes=1024, published=tuple(STREAMS))
     settings = Settings(home=home.path, stores=stores, shipping=shipping)
     written = write_journal(settings)
     run = written[0].run
@@ -142,3 +149,42 @@ def test_a_suspended_archive_holds_up_shipping_and_nothing_else(
         envelope.id for envelope in written
     )
     archive.close()
+
+
+def test_an_export_that_fails_in_every_way_loads_everything_once(
+    home: Home,
+    archive: GcsArchive,
+    bigquery_emulator: Emulator,
+    demo_project: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_dataset(demo_project, "tron")
+    settings = Settings(
+        home=home.path,
+        stores=Stores(archive=f"gs://{archive.prefix}", live="memory:"),
+        shipping=Shipping(shipper="none", archive_bytes=64 * KIB),
+    )
+    written = write_journal(settings)
+    build_shipper(settings, SystemClock(), threading.Event(), Reports()).run(follow=False)
+    with HttpRelay(bigquery_emulator.host) as relay:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", relay.url)
+        warehouse = BigqueryWarehouse(demo_project, "tron", columns(), archive=archive.prefix, shapes=shapes())
+        for status in (401, 403, 429, 500, 503):
+            relay.fail_next(status, of="POST", done=True)
+            relay.fail_next(status, of="POST")
+            relay.fail_next(status, of="GET")
+        failures = 0
+        while not is_exported(archive, warehouse):
+            failures += 1
+        assert failures > 0
+        (counted,) = warehouse.query("SELECT count(*), count(DISTINCT id) FROM records WHERE bot = 'breakout'").rows
+        assert counted == (len(written), len(written))
+        warehouse.close()
+
+
+def is_exported(archive: GcsArchive, warehouse: BigqueryWarehouse) -> bool:
+    try:
+        export(archive, warehouse)
+    except StoreUnavailable:
+        return False
+    return True

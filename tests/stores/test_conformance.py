@@ -15,7 +15,7 @@ import pytest
 
 from runner.clock import ManualClock
 from runner.errors import ObjectExists, StoreError, StoreRejected
-from runner.stores.base import Archive, Document, LiveStore, Message, Part, Stream, Warehouse
+from runner.stores.base import Archive, Document, LifecycleRule, LiveStore, Message, Part, Stream, Warehouse
 from runner.stores.columns import Column, ColumnType
 from runner.stores.directory import DirectoryArchive
 from runner.stores.duckdb import DuckdbWarehouse
@@ -261,6 +261,9 @@ def create(archive: Archive, name: str, body: bytes = b"body", bucket: str = "tr
     )
 
 
+RULES = (LifecycleRule(365), LifecycleRule(30, "NEARLINE", 1 << 20))
+
+
 class TestArchive:
     def test_an_object_comes_back_as_it_was_created(self, archive: Archive) -> None:
         body = bytes(range(256)) * 100
@@ -337,13 +340,33 @@ class TestArchive:
         assert len(won) == 1
         assert archive.read("trade-logs", NAME) == f"body {won[0]}".encode()
 
+    def test_a_missing_bucket_has_no_lifecycle_and_takes_none(self, archive: Archive) -> None:
+        assert archive.lifecycle("system-logs") is None
+        with pytest.raises(StoreError, match="system-logs"):
+            archive.set_lifecycle("system-logs", RULES)
+        assert archive.lifecycle("system-logs") is None
+
+    def test_a_bucket_has_no_rules_until_it_is_given_some(self, archive: Archive) -> None:
+        create(archive, NAME)
+        found = archive.lifecycle("trade-logs")
+        assert found is not None
+        assert (found.rules, found.foreign) == ((), ())
+
+    def test_rules_change_no_object_and_no_listing(self, archive: Archive) -> None:
+        create(archive, NAME)
+        archive.set_lifecycle("trade-logs", RULES)
+        archive.set_lifecycle("trade-logs", RULES[:1])
+        assert [info.name for info in archive.list("trade-logs")] == [NAME]
+        archive.delete("trade-logs", NAME)
+        assert archive.lifecycle("trade-logs") is not None
+
     def test_operations_are_counted(self, archive: Archive) -> None:
         create(archive, NAME, b"12345")
         archive.read("trade-logs", NAME)
         archive.stat("trade-logs", NAME)
         list(archive.list("trade-logs"))
         archive.delete("trade-logs", NAME)
-        assert dict(archive.operations) == {"class_a": 2, "class_b": 2, "deletes": 1, "bytes": 5}
+        assert dict(archive.operations) == {"class_a": 2, "class_b": 2, "deletes": 1, "bytes": 5, "read_bytes": 5}
 
 
 def received(stream: Stream, count: int) -> list[Message]:
@@ -379,7 +402,7 @@ class TestStream:
         messages = [Message("breakout:trades", f"{number}".encode()) for number in range(5)]
         stream.publish(messages[:2])
         stream.publish(messages[2:])
-        assert dict(stream.operations) == {"requests": 2, "messages": 5, "bytes": 5}
+        assert dict(stream.operations) == {"requests": 2, "messages": 5, "bytes": 5, "bytes_billed": 2000}
 
 
 def record(offset: int, stream: str = "trades", **payload: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_a_firestore_that_stops_answering_hangs_nobody_and_misses_nothing(
     emulator: Emulator, demo_project: str
 ) -> None:
     store = FirestoreLiveStore(demo_project, timeout=1)
-    store.commit([document("a", 1)])
+    commit_until_it_works(store, [document("a", 1)])
     emulator.suspend()
     began = time.monotonic()
     for call in (

@@ -27,12 +27,19 @@ function showModes(state) {
 
 function showTotals(state) {
   const total = state.equity.current.length > 0 ? state.equity.total : null;
-  setText(byId("total"), total ? money(total.last) : NOTHING);
+  const last = total ? total.last : saidByBots(state);
+  setText(byId("total"), last ? money(last) : NOTHING);
   byId("change").replaceChildren(total ? gain(total.change, total.change_pct) : "");
-  document.title = total ? `${money(total.last)} · tron-runner` : "tron-runner";
+  document.title = last ? `${money(last)} · tron-runner` : "tron-runner";
   const positions = state.openPositions();
   setText(byId("sum-positions"), count(positions.length));
   byId("sum-unrealised").replaceChildren(gain(sum(positions.map((position) => position.unrealized_pnl))));
+}
+
+/** What the bots say that they have, where the page has no records to draw curves from; null where none says it. */
+function saidByBots(state) {
+  const said = state.newest("live_system_status").map((status) => status.equity).filter(Boolean);
+  return said.length > 0 ? sum(said) : null;
 }
 
 function showCounts(state) {
