@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from benchmarks.fresh import load
 
-MEASURES = ("caller", "threads", "shipper", "sustained", "verify", "firestore")
+MEASURES = ("caller", "threads", "shipper", "sustained", "verify", "firestore", "compression", "coalescing", "exports")
 
 
 def main(names: list[str]) -> None:

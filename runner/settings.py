@@ -48,20 +48,35 @@ class Journal(_Section):
     redact_keys: tuple[str, ...] = ()
 
 
+StreamName = Literal["trades", "orders", "positions", "risk", "decisions", "errors", "system", "metrics", "seals"]
+
+
 class Shipping(_Section):
-    """When followers ship. `live_seconds` 0 means 5, or 1 where the live store is a local file, which bills nothing."""
+    """When followers ship, and which streams are `published` as messages. `chores` are export and daily sweep.
+
+    `live_seconds` 0 means 5, or 1 where the live store is a local file, which bills nothing; `heartbeat_seconds` 0
+    means 60, or the same as other documents there. `docs/costs.md` says what each default saves.
+    """
 
     shipper: Literal["process", "none"] = "process"
-    live_documents: int = Field(default=10, ge=1)
+    live_documents: int = Field(default=500, ge=1)
     live_seconds: float = Field(default=0, ge=0)
-    heartbeat_seconds: float = Field(default=15, ge=0)
+    heartbeat_seconds: float = Field(default=0, ge=0)
     archive_bytes: int = Field(default=4 * MIB, ge=KIB, le=8 * MIB)
-    archive_seconds: float = Field(default=900, gt=0)
-    archive_prompt_seconds: float = Field(default=300, gt=0)
+    archive_seconds: float = Field(default=3600, gt=0)
+    archive_prompt_seconds: float = Field(default=900, gt=0)
     archive_records: int = Field(default=0, ge=0)
     compliance_seconds: float = Field(default=3600, gt=0)
     drain_seconds: float = Field(default=8, gt=0)
     linger_seconds: float = Field(default=10, ge=0)
+    chores: bool = True
+    published: tuple[StreamName, ...] = ("trades", "orders", "risk", "errors")
+
+
+class Warehouse(_Section):
+    """A query that takes so many seconds or longer leaves a record; 0 for never."""
+
+    slow_query_seconds: float = Field(default=5, ge=0)
 
 
 class Feed(_Section):
@@ -103,9 +118,44 @@ class Bot(_Section):
     risk: Risk | None = None
 
 
+class OtherCost(_Section):
+    """What is paid elsewhere, such as to another cloud, in US dollars a month."""
+
+    name: str = Field(min_length=1, max_length=64)
+    monthly_usd: NotNegative
+
+
+class Costs(_Section):
+    """Prices, the budget of a month in US dollars (0: none), thresholds, and what is done when the budget runs out.
+
+    `region` empty means the price table's default one, `prices` empty the table that comes with this product.
+    `billing` is `bigquery://project/dataset/table` of Google's own billing export.
+    """
+
+    region: str = ""
+    prices: str = ""
+    monthly_usd: NotNegative = Decimal(50)
+    firestore_writes_per_day: int = Field(default=10_000, ge=0)
+    archive_operations_per_day: int = Field(default=50_000, ge=0)
+    storage_gib: NotNegative = Decimal(100)
+    act: tuple[Literal["widen", "drop_debug"], ...] = ("widen",)
+    billing: str = ""
+    other: tuple[OtherCost, ...] = ()
+
+
 class Dashboard(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+
+
+class Backup(_Section):
+    """Where backups go (a folder, file:// or gs://), the name of this home's set there, and how many stay."""
+
+    to: str = ""
+    name: str = Field(default="home", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    daily: int = Field(default=7, ge=1)
+    weekly: int = Field(default=4, ge=0)
+    monthly: int = Field(default=12, ge=0)
 
 
 _DEFAULT_BOTS = (
@@ -127,9 +177,13 @@ VARIABLES = {
     "TRON_JOURNAL_QUOTA": ("journal", "quota"),
     "TRON_JOURNAL_KEEP": ("journal", "keep_days"),
     "TRON_SHIPPER": ("shipping", "shipper"),
+    "TRON_CHORES": ("shipping", "chores"),
+    "TRON_LINGER": ("shipping", "linger_seconds"),
     "TRON_FEED": ("feed", "url"),
     "TRON_SPEED": ("feed", "speed"),
+    "TRON_HOST": ("dashboard", "host"),
     "TRON_PORT": ("dashboard", "port"),
+    "TRON_BACKUP": ("backup", "to"),
 }
 
 
@@ -152,10 +206,13 @@ class Settings(_Section):
     stores: Stores = Stores()
     journal: Journal = Journal()
     shipping: Shipping = Shipping()
+    warehouse: Warehouse = Warehouse()
     feed: Feed = Feed()
     broker: Broker = Broker()
     risk: Risk = Risk()
     dashboard: Dashboard = Dashboard()
+    backup: Backup = Backup()
+    costs: Costs = Costs()
     bots: tuple[Bot, ...] = _DEFAULT_BOTS
 
     @model_validator(mode="after")

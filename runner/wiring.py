@@ -17,45 +17,41 @@ from runner.feeds.base import Feed, choose_symbols
 from runner.feeds.open import open_feed
 from runner.layout import Home
 from runner.logging.core_logger import TradingLogger
+from runner.logging.costs import prices
+from runner.logging.costs.budgets import BudgetWatch
+from runner.logging.costs.spend import billed_stores
+from runner.logging.daily_sweep import DailySweep
 from runner.logging.firestore_logger import FirestoreLogger, LivePolicy
 from runner.logging.follower import Follower, Journals, Patience
 from runner.logging.gcs_logger import ArchivePolicy, GCSLogger
 from runner.logging.pubsub_logger import PubSubLogger
 from runner.logging.run import ARCHIVE, is_ram_disk
-from runner.logging.shipper import Reports, Shipper
+from runner.logging.shipper import Chore, Reports, Shipper
 from runner.logging.usage import UsageLedger
 from runner.market.instruments import instrument_of
-from runner.operations.exports import export
+from runner.operations.regular_export import RegularExport
 from runner.operations.schemas import columns
+from runner.operations.set_aside import record_in_journal
+from runner.operations.slow_queries import record_slow_query, watched
 from runner.operations.tables import shapes
 from runner.settings import MIB, Settings
 from runner.settings import Bot as BotSettings
-from runner.stores.base import Archive, Warehouse
+from runner.stores.base import Archive, LiveStore, Warehouse
 from runner.stores.open import open_archive, open_live, open_stream, open_warehouse
 from runner.strategies.base import Strategy
 from runner.strategies.catalog import build_strategy
 
 COMPLIANCE = "compliance"
 _LOCAL_LIVE_SECONDS = 1.0
-_LIVE_SECONDS = 5.0
+_LIVE_SECONDS, _HEARTBEAT_SECONDS = 5.0, 60.0
 _RAM_DISK_SECONDS = 60.0
-_LOCAL_EXPORT_SECONDS, _BILLED_EXPORT_SECONDS = 30.0, 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class WarehouseExport:
-    """The chore that loads new archive objects into the warehouse."""
-
-    archive: Archive
-    warehouse: Warehouse
-    every: float
-
-    def run(self) -> None:
-        export(self.archive, self.warehouse)
+_LOCAL_EXPORT_SECONDS, _BILLED_EXPORT_SECONDS = 30.0, 3600.0
 
 
 def open_settings_warehouse(settings: Settings) -> Warehouse:
-    return open_warehouse(settings, columns(), shapes())
+    """The warehouse of the settings; what is slow there is recorded. Raises `ConfigError` for its URL."""
+    warehouse, clock = open_warehouse(settings, columns(), shapes()), SystemClock()
+    return watched(warehouse, settings.warehouse.slow_query_seconds, clock, record_slow_query(settings, clock))
 
 
 def build_shipper(settings: Settings, clock: Clock, stop: threading.Event, reports: Reports) -> Shipper:
@@ -68,25 +64,53 @@ def build_shipper(settings: Settings, clock: Clock, stop: threading.Event, repor
         return Patience(name, stop, reports.trouble)
 
     shipping = settings.shipping
-    live_policy = LivePolicy(shipping.live_documents, live_seconds(settings), shipping.heartbeat_seconds)
+    live_policy = LivePolicy(shipping.live_documents, live_seconds(settings), heartbeat_seconds(settings))
+    showing = FirestoreLogger(journals, live, live_policy, patience("live"))
+    copies = archive if settings.stores.archive.startswith("memory") else open_archive(settings)
     archiving = GCSLogger(journals, archive, archive_policy(settings), patience(ARCHIVE))
     followers: list[Follower] = [
-        FirestoreLogger(journals, live, live_policy, patience("live")),
+        showing,
         archiving,
-        GCSLogger(journals, archive, compliance_policy(settings), patience(COMPLIANCE)),
-        PubSubLogger(journals, stream, patience("stream")),
+        GCSLogger(journals, copies, compliance_policy(settings), patience(COMPLIANCE)),
+        PubSubLogger(journals, stream, patience("stream"), shipping.published),
     ]
-    counts = {"live": live.operations, "archive": archive.operations, "stream": stream.operations}
+    warehouse = open_settings_warehouse(settings)
+    counts = {
+        "live": live.operations,
+        "archive": archive.operations,
+        COMPLIANCE: copies.operations,
+        "stream": stream.operations,
+        "warehouse": warehouse.operations,
+        "coalescing": showing.counts,
+    }
+    ledger = UsageLedger(settings, clock, counts, archiving)
     return Shipper(
         home,
         followers,
         settings,
         clock,
         stop=stop,
-        chores=[WarehouseExport(archive, open_settings_warehouse(settings), export_seconds(settings))],
-        ledger=UsageLedger(settings, clock, counts, archiving),
+        chores=[
+            _budget_watch(settings, clock, ledger, showing),
+            *(_home_chores(settings, archive, live, warehouse, clock) if shipping.chores else ()),
+        ],
+        ledger=ledger,
         reports=reports,
     )
+
+
+def _home_chores(
+    settings: Settings, archive: Archive, live: LiveStore, warehouse: Warehouse, clock: Clock
+) -> list[Chore]:
+    """Export and sweep. Where the archive is on Google Cloud, the function `daily_cleanup` sweeps it."""
+    export = RegularExport(archive, warehouse, export_seconds(settings), clock, record_in_journal(settings, clock))
+    is_remote = settings.stores.archive.startswith("gs:")
+    return [export] if is_remote else [export, DailySweep(settings, archive, live, clock)]
+
+
+def _budget_watch(settings: Settings, clock: Clock, ledger: UsageLedger, live: FirestoreLogger) -> BudgetWatch:
+    table = prices.load(settings.costs)
+    return BudgetWatch(Home(settings.home), settings.costs, table, clock, ledger, live, billed_stores(settings))
 
 
 @contextmanager
@@ -109,8 +133,14 @@ def ship_in_thread(settings: Settings) -> Iterator[None]:
 
 def live_seconds(settings: Settings) -> float:
     """How long a live document waits: 5 s where writes are billed, 1 s where the store is a local file."""
-    is_local = settings.stores.live.partition(":")[0] in ("", "sqlite", "memory")
-    return settings.shipping.live_seconds or (_LOCAL_LIVE_SECONDS if is_local else _LIVE_SECONDS)
+    usual = _LIVE_SECONDS if "live" in billed_stores(settings) else _LOCAL_LIVE_SECONDS
+    return settings.shipping.live_seconds or usual
+
+
+def heartbeat_seconds(settings: Settings) -> float:
+    """How long a heartbeat waits: a minute where writes are billed, otherwise no longer than any live document."""
+    longest = _HEARTBEAT_SECONDS if "live" in billed_stores(settings) else live_seconds(settings)
+    return settings.shipping.heartbeat_seconds or longest
 
 
 def export_seconds(settings: Settings) -> float:

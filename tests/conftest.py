@@ -12,8 +12,9 @@ import hypothesis
 import pytest
 
 from runner.layout import Home
+from tests.emulators import real_cloud
 
-pytest_plugins = ["tests.emulators.fixtures"]
+pytest_plugins = ["tests.emulators.fixtures", "tests.stores.matrix"]
 
 _SETTINGS = ("TRON_", "GOOGLE_", "ENVIRONMENT")
 _SECONDS_TO_END = 2.0
@@ -22,10 +23,11 @@ hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os
 hypothesis.settings.load_profile("house")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("ENVIRONMENT") == "prod":
         raise pytest.UsageError("tests never run with ENVIRONMENT=prod; unset it")
-    for name in [name for name in os.environ if name.startswith(_SETTINGS) and name != "TRON_TEST_DATA"]:
+    kept = real_cloud.kept(config) | {"TRON_TEST_DATA"}
+    for name in [name for name in os.environ if name.startswith(_SETTINGS) and name not in kept]:
         del os.environ[name]
 
 

@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from runner.cli import doctor, init, read, restore, resume, run, serve, ship, verify
+from runner.cli import (
+    backup,
+    costs,
+    doctor,
+    export,
+    init,
+    read,
+    recover,
+    restore,
+    resume,
+    run,
+    serve,
+    ship,
+    sweep,
+    verify,
+)
 from runner.cli.context import Context
 from runner.errors import ConfigError, RunnerError
 from runner.version import VERSION
@@ -33,7 +48,12 @@ for verb in (
     read.search,
     read.query,
     verify.verify,
+    export.export,
+    sweep.sweep,
+    backup.backup,
     restore.restore,
+    recover.recover,
+    costs.costs,
     serve.dashboard,
     doctor.doctor,
     resume.resume,

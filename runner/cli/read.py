@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import threading
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,10 +16,12 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from runner.cli.context import Context, console
+from runner.clock import SystemClock
 from runner.errors import ConfigError
 from runner.layout import Home
 from runner.logging import backlog, lines
 from runner.logging.reader import Tail
+from runner.logging.topics import TopicLogs
 from runner.operations.exports import export
 from runner.operations.exports import search as search_records
 from runner.settings import Settings
@@ -38,6 +42,7 @@ def tail(
     kind: Annotated[str, typer.Option(help="Only this kind.")] = "",
     bot: Annotated[str, typer.Option(help="Only this bot.")] = "",
     as_json: Json = False,
+    topics: Annotated[Path | None, typer.Option(help="Write them into log files by topic in this folder.")] = None,
 ) -> None:
     """Show the newest records of the journal; of the archive where the journal has been swept.
 
@@ -45,6 +50,10 @@ def tail(
     """
     parent: Context = context.obj
     settings = parent.settings()
+    if topics is not None:
+        if kind or bot or as_json:
+            raise ConfigError("--topics writes every record", "leave --kind, --bot and --json out")
+        return _keep_topics(parent.existing_home(settings), parent.directory / topics, follow)
     wanted = {name: value for name, value in (("kind", kind), ("bot", bot)) if value}
     subscription = open_tail(settings) if follow else None
     home = Home(settings.home) if subscription else parent.existing_home(settings)
@@ -58,9 +67,10 @@ def tail(
                     _show(line, as_json)
             sys.stdout.flush()
     except KeyboardInterrupt:
-        return
+        return None
     finally:
         fresh.close()
+    return None
 
 
 def search(
@@ -114,6 +124,19 @@ def _everything(parent: Context, settings: Settings) -> tuple[Warehouse, Mapping
     warehouse = open_settings_warehouse(settings)
     export(open_archive(settings), warehouse)
     return warehouse, unshipped
+
+
+def _keep_topics(home: Home, folder: Path, follow: bool) -> None:
+    """Bring the log files by topic up to date, and keep them so until Ctrl-C with --follow."""
+    with TopicLogs(home, folder, SystemClock()) as view:
+        view.update()
+        try:
+            if follow:
+                view.follow(threading.Event())
+        except KeyboardInterrupt:
+            view.update()
+        missed = f"; {view.missed:,} had left the journal before" if view.missed else ""
+        console().print(f"{view.written:,} lines written to {folder}{missed}")
 
 
 def _newest(settings: Settings, home: Home, wanted: Mapping[str, str], count: int) -> list[bytes]:

@@ -15,9 +15,10 @@ from runner.clock import SystemClock
 from runner.dashboard.app import create_app
 from runner.dashboard.serve import DashboardServer, listen
 from runner.layout import Home
+from runner.logging.costs.spend import Meter
 from runner.logging.reader import Tail
 from runner.settings import Settings
-from runner.stores.open import open_live
+from runner.stores.open import is_remote, open_live
 from runner.wiring import open_settings_warehouse
 
 _EQUITY = """SELECT bot, run, "at", ts, value FROM metrics WHERE name = 'equity' ORDER BY run, "at" """
@@ -30,7 +31,10 @@ def dashboard(
     """Serve the dashboard until Ctrl-C."""
     parent: Context = context.obj
     settings = parent.settings({"dashboard": {"port": port}} if port is not None else None)
-    parent.existing_home(settings)
+    if is_remote(settings.stores.live):
+        Home(settings.home).create()
+    else:
+        parent.existing_home(settings)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
@@ -56,7 +60,8 @@ def serving(settings: Settings) -> Iterator[str]:
     server = DashboardServer(app, settings.dashboard.host, settings.dashboard.port)
     server.start()
     try:
-        yield server.url
+        with Meter(home, {"live": live.operations}):
+            yield server.url
     finally:
         server.stop()
         live.close()

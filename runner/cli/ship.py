@@ -52,7 +52,7 @@ def ship(
     shipper = build_shipper(settings, SystemClock(), stop, Reports(waiting, recovered, trouble, left=left))
 
     def drain(number: int, frame: FrameType | None) -> None:
-        shipper.drain()
+        shipper.drain(await_bots=settings.shipping.shipper == "none")
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,16 +13,14 @@ from rich.text import Text
 from runner.bots.run import Progress
 from runner.cli.stage import size
 from runner.cli.verify import in_words
-from runner.clock import SystemClock
 from runner.layout import Home
-from runner.logging import checkpoint, costs, objects, retention
+from runner.logging import checkpoint, costs, objects
 from runner.logging.audit import AuditReport
 from runner.logging.firestore_logger import LiveState
 from runner.logging.gcs_logger import ArchiveState
 from runner.logging.journal import runs
 from runner.settings import Settings
 from runner.stores.base import Archive, Warehouse
-from runner.stores.open import open_live
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +59,13 @@ def measure(settings: Settings, wanted: Collection[str], archive: Archive, wareh
         records=accepted,
         states=sum(state.folded for state in live),
         live_writes=sum(state.written for state in live),
-        documents=_count_documents(settings, wanted),
+        documents=sum(state.made for state in live),
         objects=len(batches) + sum(state.objects for state in copied) + len(wanted),
         stored_bytes=packed_bytes + sum(state.stored_bytes for state in copied),
-        published_bytes=raw_bytes,
+        published_bytes=sum(batch.raw_bytes for batch in batches if batch.stream in settings.shipping.published),
     )
     started = min(info.started for info in books)
     return Outcome(started, accepted, len(offsets), int(loaded), raw_bytes, packed_bytes, work)
-
-
-def _count_documents(settings: Settings, wanted: Collection[str]) -> int:
-    """The live documents that these runs left behind: each is deleted once when it expires."""
-    live, now = open_live(settings), SystemClock().now()
-    try:
-        return sum(
-            len(live.query(collection, now=now, where={"run": run}, limit=sys.maxsize))
-            for collection in retention.LIVE
-            for run in wanted
-        )
-    finally:
-        live.close()
 
 
 def show(screen: Console, progress: Progress, outcome: Outcome, report: AuditReport) -> None:
@@ -91,6 +75,13 @@ def show(screen: Console, progress: Progress, outcome: Outcome, report: AuditRep
     screen.print(_records(outcome))
     for line in in_words(report):
         screen.print(Text(line, style="bold green" if report.complete else "bold red"), soft_wrap=True)
+
+
+def show_unproved(screen: Console, progress: Progress) -> None:
+    """What the bots did, where another process ships, and yet another one proves."""
+    screen.print()
+    screen.print(_bots(progress))
+    screen.print("records    shipped by the process beside this one; `tron verify` proves them", soft_wrap=True)
 
 
 def _bots(progress: Progress) -> Table:

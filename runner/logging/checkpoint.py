@@ -34,7 +34,7 @@ def load(home: Home, run: str, follower: str, kind: type[State]) -> State:
         return kind()
     except msgspec.MsgspecError as error:
         raise JournalError(
-            f"{place} is damaged: {error}", "delete it: the follower ships again and doubles nothing"
+            f"{place} is damaged: {error}", "delete it: the follower finds out again where it was, doubling nothing"
         ) from None
 
 

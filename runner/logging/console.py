@@ -64,7 +64,7 @@ class Console:
     def __call__(self, kind: Kind, severity: Severity, line: bytes) -> None:
         if _RANK[severity] < self._rank:
             return
-        entry = _encode(entry_of(lines.decode(line), self._project))
+        entry = encode_entry(entry_of(lines.decode(line), self._project))
         with self._lock:
             taken = self._write(entry)
             self.left_out += not taken
@@ -108,7 +108,7 @@ def entry_of(record: Mapping[str, Any], project: str = "") -> dict[str, Any]:
     return entry
 
 
-def _encode(entry: dict[str, Any]) -> bytes:
+def encode_entry(entry: dict[str, Any]) -> bytes:
     """The entry's line, without its payload where that is too large."""
     encoded = msgspec.json.encode(entry)
     if len(encoded) > LARGEST_ENTRY:

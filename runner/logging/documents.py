@@ -6,7 +6,7 @@ same documents, whoever folds them and when. Expiry is the last record's `ts` an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -84,6 +84,8 @@ def _per_metric(record: Record) -> str:
 
 
 _Key = Callable[[Record], str | None]
+Place = tuple[str, str]
+"""Collection and key of a document."""
 
 _RULES: Mapping[str, tuple[str, _Key]] = {
     Kind.TRADE_ENTRY: ("live_trades", lambda record: record["data"]["trade_id"]),
@@ -104,6 +106,8 @@ _MERGES: Mapping[str, Callable[[Mapping[str, Any], Record], Fields]] = {
     Kind.TRADE_ENTRY: _enter,
     Kind.TRADE_EXIT: _leave,
 }
+ONE_EACH = frozenset({Kind.TRADE_ENTRY, Kind.RISK_EVENT, Kind.AUDIT, Kind.ERROR, Kind.WARNING, Kind.DECISION})
+"""Kinds whose every record makes a document of its own."""
 NEEDS_PREVIOUS = frozenset({Kind.TRADE_EXIT})
 """Kinds whose fold looks at the document before it."""
 
@@ -115,20 +119,25 @@ class Folding:
         self._get = get
         self.pending: dict[tuple[str, str], Document] = {}
 
-    def add(self, record: Record, epoch: int) -> bool:
-        """Fold one record; returns whether it changed a document. An older record never replaces a newer state."""
+    def add(self, record: Record, epoch: int) -> Place | None:
+        """Fold one record; returns the document that it changed. An older record never replaces a newer state."""
         place = address(record)
         if place is None:
-            return False
+            return None
         known = self.pending.get(place)
         if known is not None and (known.epoch, known.seq) >= (epoch, record["seq"]):
-            return False
+            return None
         if known is None and record["kind"] in NEEDS_PREVIOUS:
             known = self._get(*place)
         document = fold(known, record, epoch)
         assert document is not None
         self.pending[place] = document
-        return True
+        return place
+
+    def forget(self, written: Iterable[Document]) -> None:
+        """These are in the store now."""
+        for document in written:
+            del self.pending[document.collection, document.key]
 
     def clear(self) -> None:
         self.pending.clear()

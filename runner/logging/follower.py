@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from runner.clock import Clock
-from runner.errors import StoreUnavailable
+from runner.errors import JournalError, StoreUnavailable
 from runner.layout import Home
 from runner.logging.journal import RunInfo, run_folder, runs
 from runner.logging.owed import Owed, owed_runs
 from runner.logging.reader import Cursor, StreamReader, segments
 from runner.logging.routes import STREAMS
+from runner.logging.run_info import unreadable_runs
 from runner.stores.base import Archive
 
 Answer = TypeVar("Answer")
@@ -140,6 +141,10 @@ class Journals:
 
     def runs(self) -> list[RunInfo]:
         return runs(self.home)
+
+    def unreadable(self, present: Collection[str]) -> dict[str, JournalError]:
+        """Runs beside `present` that cannot be read, with what is wrong."""
+        return unreadable_runs(self.home, present)
 
     def owed(self) -> list[Owed]:
         """Runs that left the journal, and that a follower which does not pin it may still need."""

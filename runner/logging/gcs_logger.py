@@ -5,10 +5,12 @@ lines, and the chain: `chain = SHA-256(prev || raw_sha256)` with `prev` the chai
 
 Before an object is created, the checkpoint holds its range and raw hash (`Pending`). After a crash exactly that range
 is shipped first; when its name is taken by an object with the same raw hash, it is done. Nothing is doubled or skipped.
+A checkpoint that was lost is made again from the archive's own list (see `archive_state`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -16,52 +18,37 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
-from isal import igzip
 
-from runner.errors import JournalError, ObjectExists, StoreError, StoreUnavailable
-from runner.layout import ObjectName
-from runner.logging import checkpoint, disk, lines
-from runner.logging.batches import Batch, gather, next_intact, read_range
+from runner.errors import JournalError, ObjectExists, StoreDenied, StoreError, StoreUnavailable
+from runner.layout import ObjectName, object_day
+from runner.logging import archive_state, checkpoint, disk, lines
+from runner.logging.archive_state import ArchiveState, Pending, StreamState
+from runner.logging.batches import Batch, compress, gather, next_intact, read_range
 from runner.logging.follower import Journals, Patience
-from runner.logging.journal import RunInfo, is_requested, run_folder, segment_path
+from runner.logging.journal import RunInfo, is_requested, read_info, run_folder, segment_path
+from runner.logging.parts import view
 from runner.logging.reader import Cursor, StreamReader
 from runner.logging.recovery import quarantine
+from runner.logging.retention import is_quiet
 from runner.logging.routes import COMPLIANCE_LOGS, STREAMS
 from runner.settings import MIB
 from runner.stores.base import Archive
 
+__all__ = [
+    "FORMAT",
+    "OBJECT_LIMIT",
+    "ArchivePolicy",
+    "ArchiveState",
+    "GCSLogger",
+    "Pending",
+    "StreamState",
+    "chained",
+    "describe",
+]
+
 FORMAT = "1"
 OBJECT_LIMIT = 8 * MIB
-_USUAL_RATIO = 5
 _RAW_LIMIT = 48 * MIB
-
-
-class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """An object that is being created."""
-
-    name: str
-    last: int
-    raw_sha256: str
-    metadata: dict[str, str]
-    end: Cursor
-
-
-class StreamState(msgspec.Struct, kw_only=True):
-    """How far a stream is archived, and the chain of its last object. `ratio` is raw bytes per stored byte."""
-
-    cursor: Cursor = Cursor()
-    chain: str = ""
-    pending: Pending | None = None
-    ratio: float = _USUAL_RATIO
-    objects: int = 0
-    records: int = 0
-    raw_bytes: int = 0
-    stored_bytes: int = 0
-
-
-class ArchiveState(msgspec.Struct, kw_only=True):
-    registered: bool = False
-    streams: dict[str, StreamState] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +76,17 @@ class GCSLogger:
         self._states: dict[str, ArchiveState] = {}
         self._shipped: dict[tuple[str, str], Cursor] = {}
         self._waiting_since: dict[tuple[str, str], float] = {}
+        self._met: set[str] = set()
+        self._unreadable: set[str] = set()
 
     def step(self, *, drain: bool = False) -> bool:
         """Ship what is due. What is refused stops its own stream only; it is raised when the others had their turn."""
         shipped = False
         refused: list[StoreError] = []
         present = self._journals.runs()
+        self._tell_unreadable({info.run for info in present})
+        for info in present:
+            self._meet(info)
         self._let_go(present)
         for info in present:
             for stream in self._journals.streams(info.run):
@@ -126,9 +118,46 @@ class GCSLogger:
             self._shipped.update({(run, stream): state.cursor for stream, state in self._states[run].streams.items()})
         return self._states[run]
 
+    def _tell_unreadable(self, present: set[str]) -> None:
+        """A run that cannot be read is told once, and keeps no other one waiting."""
+        found = self._journals.unreadable(present) if not self._policy.compliance else {}
+        for run in found.keys() - self._unreadable:
+            self.patience.refused(found[run])
+        self._unreadable = set(found)
+
+    def _meet(self, info: RunInfo) -> None:
+        """At the first look at a run: what was archived of it though no checkpoint says so, is found in the archive."""
+        if info.run in self._met:
+            return
+        if not archive_state.is_known(self._journals.home, info.run, self.name):
+            is_new = archive_state.is_new(self._journals.home, info, self._journals.clock)
+            self._start(info, ArchiveState() if is_new else self._find_again(info))
+        self._met.add(info.run)
+
+    def _find_again(self, info: RunInfo) -> ArchiveState:
+        """What the archive's list tells. Who may only create and get goes on from the start: see `_take_over`."""
+        bucket_of = {stream: self._bucket(stream) for stream in STREAMS if self.wants(stream)}
+        journals = self._journals
+
+        def look() -> ArchiveState:
+            try:
+                return archive_state.rebuilt(self._archive, journals.home, info, bucket_of, journals.clock)
+            except StoreDenied:
+                return ArchiveState()
+
+        return self.patience.call(look)
+
+    def _start(self, info: RunInfo, state: ArchiveState) -> None:
+        """Go on from a state. Where it cannot be saved, it is found again the next time."""
+        with contextlib.suppress(JournalError):
+            checkpoint.save(self._journals.home, info.run, self.name, state)
+        self._states[info.run] = state
+        self._shipped.update({(info.run, stream): one.cursor for stream, one in state.streams.items()})
+
     def _let_go(self, present: list[RunInfo]) -> None:
         """Forget runs that were swept from the journal."""
         kept = {info.run for info in present}
+        self._met &= kept
         self._states = {run: self.state(run) for run in kept}
         self._shipped = {key: cursor for key, cursor in self._shipped.items() if key[0] in kept}
         self._waiting_since = {key: since for key, since in self._waiting_since.items() if key[0] in kept}
@@ -211,11 +240,11 @@ class GCSLogger:
         return min(_RAW_LIMIT, int(self._policy.bytes * max(1.0, state.ratio)))
 
     def _ship(self, info: RunInfo, stream: str, state: StreamState, batch: Batch) -> None:
-        body = igzip.compress(batch.raw, 1, mtime=0)
+        body = batch.compressed()
         while len(body) > OBJECT_LIMIT:
             batch = batch.half()
-            body = igzip.compress(batch.raw, 1, mtime=0)
-        pending = self._describe(info, stream, state, batch)
+            body = batch.compressed()
+        pending = describe(info, stream, state.chain, batch)
         self._make_durable(info.run, stream, batch.end.segment)
         self._save(info.run, stream, msgspec.structs.replace(state, pending=pending))
         self._deliver(info.run, stream, state, pending, body)
@@ -229,29 +258,6 @@ class GCSLogger:
         finally:
             os.close(descriptor)
 
-    def _describe(self, info: RunInfo, stream: str, state: StreamState, batch: Batch) -> Pending:
-        digest = hashlib.sha256(batch.raw).hexdigest()
-        first_ts, last_ts = batch.times()
-        metadata = {
-            "format": FORMAT,
-            "run": info.run,
-            "bot": info.bot,
-            "bot_type": info.bot_type,
-            "epoch": str(info.epoch),
-            "stream": stream,
-            "first": str(batch.first),
-            "last": str(batch.last),
-            "records": str(batch.count),
-            "raw_bytes": str(len(batch.raw)),
-            "raw_sha256": digest,
-            "prev": state.chain,
-            "chain": chained(state.chain, digest),
-            "first_ts": first_ts,
-            "last_ts": last_ts,
-        }
-        name = ObjectName(info.bot, stream, lines.moment(first_ts), info.run[-8:], batch.first)
-        return Pending(name=str(name), last=batch.last, raw_sha256=digest, metadata=metadata, end=batch.end)
-
     def _finish(self, run: str, stream: str, state: StreamState, pending: Pending) -> None:
         """Ship exactly the range that was being shipped when the last shipper ended."""
         with closing(self._reader(run, stream)) as reader:
@@ -261,10 +267,15 @@ class GCSLogger:
                 f"{stream} of run {run} changed while records {state.cursor.next} to {pending.last} were shipped",
                 "the journal's disk or another program damaged them: see `tron verify`",
             )
-        self._deliver(run, stream, state, pending, igzip.compress(raw, 1, mtime=0))
+        self._deliver(run, stream, state, pending, compress((raw,)))
 
     def _deliver(self, run: str, stream: str, state: StreamState, pending: Pending, body: bytes) -> None:
-        self._create(pending.name, self._bucket(stream), body, pending.metadata, "application/gzip")
+        try:
+            self._create(pending.name, self._bucket(stream), body, pending.metadata, "application/gzip")
+        except ObjectExists:
+            if not self._take_over(run, stream, state, pending.name):
+                raise
+            return
         raw_bytes = int(pending.metadata["raw_bytes"])
         delivered = StreamState(
             cursor=pending.end,
@@ -278,18 +289,47 @@ class GCSLogger:
         self._save(run, stream, delivered)
         self._waiting_since.pop((run, stream), None)
 
+    def _take_over(self, run: str, stream: str, state: StreamState, name: str) -> bool:
+        """Go on behind an object that holds the same lines in another cut: `tron recover` archived them already.
+
+        Where nothing is known to be archived, that knowledge may have been lost: then the archive's list decides.
+        """
+        there = view(self._archive).stat(self._bucket(stream), name)
+        taken = there and archive_state.taken_over(self._journals.home, run, stream, state, there)
+        info = read_info(run_folder(self._journals.home, run))
+        if not taken and info is not None and not state.chain:
+            taken = self._find_again(info).streams.get(stream)
+        if not taken:
+            return False
+        self._save(run, stream, taken)
+        self._waiting_since.pop((run, stream), None)
+        return True
+
     def _create(self, name: str, bucket: str, body: bytes, metadata: Mapping[str, str], content_type: str) -> None:
         def create() -> None:
+            if self._is_compacted(bucket, name):
+                return self._recognise(bucket, name, metadata)
             try:
                 self._archive.create(bucket, name, body, metadata=metadata, content_type=content_type)
             except ObjectExists:
                 self._recognise(bucket, name, metadata)
+            return None
 
         self.patience.call(create)
 
+    def _is_compacted(self, bucket: str, name: str) -> bool:
+        """Whether an object was joined with others since: the name of one that was shipped days ago may be free."""
+        day = object_day(name)
+        if day is None or self._policy.compliance or not is_quiet(day, self._journals.clock.now()):
+            return False
+        try:
+            return view(self._archive).stat(bucket, name) is not None
+        except StoreDenied:
+            return False  # who may not list creates the object a second time: with the same content, which readers know
+
     def _recognise(self, bucket: str, name: str, metadata: Mapping[str, str]) -> None:
         """The name is taken: by an earlier try of ours, which is success, or by another, which needs a person."""
-        there = self._archive.stat(bucket, name)
+        there = view(self._archive).stat(bucket, name)
         if there is None or any(there.metadata.get(name) != metadata.get(name) for name in ("run", "raw_sha256")):
             raise ObjectExists(
                 f"{bucket}/{name} exists with other content",
@@ -318,3 +358,28 @@ class GCSLogger:
 def chained(prev: str, raw_sha256: str) -> str:
     """The chain after an object. `prev` is empty for a stream's first object."""
     return hashlib.sha256(bytes.fromhex(prev) + bytes.fromhex(raw_sha256)).hexdigest()
+
+
+def describe(info: RunInfo, stream: str, prev: str, batch: Batch) -> Pending:
+    """The object that a batch becomes, behind the one whose chain is `prev`."""
+    digest = batch.sha256()
+    first_ts, last_ts = batch.times()
+    metadata = {
+        "format": FORMAT,
+        "run": info.run,
+        "bot": info.bot,
+        "bot_type": info.bot_type,
+        "epoch": str(info.epoch),
+        "stream": stream,
+        "first": str(batch.first),
+        "last": str(batch.last),
+        "records": str(batch.count),
+        "raw_bytes": str(batch.size),
+        "raw_sha256": digest,
+        "prev": prev,
+        "chain": chained(prev, digest),
+        "first_ts": first_ts,
+        "last_ts": last_ts,
+    }
+    name = ObjectName(info.bot, stream, lines.moment(first_ts), info.run[-8:], batch.first)
+    return Pending(name=str(name), last=batch.last, raw_sha256=digest, metadata=metadata, end=batch.end)

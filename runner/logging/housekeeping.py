@@ -9,12 +9,15 @@ from runner.layout import Home
 from runner.logging import sweeping
 from runner.logging.follower import Follower, Journals
 from runner.logging.journal import RunInfo, default_quota, is_alive, runs
+from runner.logging.mending import mend
 from runner.logging.owed import Owed, owe, settle
 from runner.logging.reader import Cursor
 from runner.logging.recovery import Recovered, recover
+from runner.logging.retention import LOCAL
+from runner.logging.run_info import unreadable_runs
 from runner.settings import Settings
 
-LOOK_BACK = 3600.0
+LOOK_BACK = LOCAL["journal"].total_seconds()
 """Seconds that a closed run stays in the journal after it was archived, so that a tail can look back."""
 SHIPPER = "shipper"
 """The bot type of the shipper's own run."""
@@ -31,9 +34,16 @@ class House:
         self._journals = Journals(home, clock)
 
     def adopt(self) -> list[Recovered]:
-        """Finish the runs of writers that died."""
-        dead = [info.run for info in runs(self._home) if not info.closed and not is_alive(self._home, info.run)]
+        """Finish the runs of writers that died. A damaged `run.json` of one is made again first."""
+        found = runs(self._home)
+        damaged = [run for run in unreadable_runs(self._home, {info.run for info in found}) if not self._is_alive(run)]
+        if any([mend(self._home, run) for run in damaged]):
+            found = runs(self._home)
+        dead = [info.run for info in found if not info.closed and not self._is_alive(info.run)]
         return [recover(self._home, run, self._clock, sweeping.block_starts(self._home, run)) for run in dead]
+
+    def _is_alive(self, run: str) -> bool:
+        return is_alive(self._home, run)
 
     def alive(self) -> list[RunInfo]:
         """Runs whose writers live, but for this process's own."""

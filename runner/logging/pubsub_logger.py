@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from runner.errors import StoreRejected
-from runner.logging import lines
+from runner.logging import halving, lines
 from runner.logging.follower import Journals, Patience
 from runner.logging.journal import RunInfo
 from runner.logging.progress import LineState, Progress
@@ -17,16 +19,19 @@ NAME = "stream"
 
 
 class PubSubLogger:
-    """Ships the journal to a stream. After a crash a message may be published twice: listeners know it by its id."""
+    """Ships `published` streams of the journal. After a crash a message may come twice: listeners know it by its id."""
 
     name = NAME
     pins = False
 
-    def __init__(self, journals: Journals, stream: Stream, patience: Patience) -> None:
+    def __init__(
+        self, journals: Journals, stream: Stream, patience: Patience, published: Collection[str] = tuple(STREAMS)
+    ) -> None:
         self.patience = patience
         self._journals = journals
         self._stream = stream
-        self._sources = Sources(journals)
+        self._published = tuple(name for name in STREAMS if name in published)
+        self._sources = Sources(journals, patience.refused)
         self._progress = Progress(journals.home, self.name, LineState)
 
     def step(self, *, drain: bool = False) -> bool:
@@ -34,13 +39,13 @@ class PubSubLogger:
         present = self._sources.present()
         self._progress.keep({info.run for info in present})
         for info in present:
-            if any([self._ship(info, stream) for stream in STREAMS]):
+            if any([self._ship(info, stream) for stream in self._published]):
                 self._progress.save(info.run)
                 shipped = True
         return shipped
 
     def wants(self, stream: str) -> bool:
-        return True
+        return stream in self._published
 
     def shipped(self, run: str, stream: str) -> Cursor:
         return self._progress.shipped(run, stream)
@@ -57,23 +62,13 @@ class PubSubLogger:
             return False
         attributes = {"run": info.run, "bot": info.bot, "stream": stream}
         found = (line for line in lines.split(chunk) if lines.is_intact(line))
-        self._publish([Message(f"{info.bot}:{stream}", line[:-1], attributes) for line in found])
+        messages = [Message(f"{info.bot}:{stream}", line[:-1], attributes) for line in found]
+        halving.send(messages, self._publish, self._set_aside)
         streams[stream] = cursor
         return True
 
-    def _publish(self, messages: list[Message]) -> None:
-        """Publish in order; a message that can never be published is found by halving, and set aside."""
-        if not messages:
-            return
-        try:
-            self.patience.call(lambda: self._stream.publish(messages))
-        except StoreRejected as error:
-            if len(messages) == 1:
-                self._set_aside(messages[0], error)
-                return
-            middle = len(messages) // 2
-            self._publish(messages[:middle])
-            self._publish(messages[middle:])
+    def _publish(self, messages: Sequence[Message]) -> None:
+        self.patience.call(lambda: self._stream.publish(messages))
 
     def _set_aside(self, message: Message, error: StoreRejected) -> None:
         run, stream, offset = lines.decode(message.body)["id"].split(":")

@@ -18,7 +18,7 @@ COMPLIANCE_LOGS = "compliance-logs"
 class StreamRoute:
     """A stream of a run. `bucket` holds its objects; with `compliance`, a second copy lies in `compliance-logs`.
 
-    `prompt` streams are archived after minutes instead of a quarter of an hour.
+    `prompt` streams are archived after minutes instead of an hour.
     """
 
     name: str

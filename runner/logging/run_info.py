@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -59,10 +60,31 @@ def read_info(folder: Path) -> RunInfo | None:
 
 
 def runs(home: Home) -> list[RunInfo]:
-    """Every run in the journal, oldest first. Hidden folders are runs that are being deleted."""
-    folders = sorted(home.journal.iterdir()) if home.journal.exists() else ()
-    found = (read_info(folder) for folder in folders if not folder.name.startswith("."))
-    return [info for info in found if info is not None]
+    """Every run in the journal, oldest first, but for those of `unreadable_runs`."""
+    return [info for folder in _folders(home) if isinstance(info := _try(folder), RunInfo)]
+
+
+def unreadable_runs(home: Home, known: Collection[str] = ()) -> dict[str, JournalError]:
+    """Runs whose `run.json` is damaged or of a newer format, with what is wrong; those in `known` are not looked at.
+
+    They keep nobody from the others: readers leave them out, the shipper mends what it can, and `tron verify` names
+    them.
+    """
+    looked = {folder.name: _try(folder) for folder in _folders(home) if folder.name not in known}
+    return {run: error for run, error in looked.items() if isinstance(error, JournalError)}
+
+
+def _folders(home: Home) -> list[Path]:
+    """The folders in the journal. Hidden ones are runs that are being deleted."""
+    found = sorted(home.journal.iterdir()) if home.journal.exists() else []
+    return [folder for folder in found if not folder.name.startswith(".")]
+
+
+def _try(folder: Path) -> RunInfo | JournalError | None:
+    try:
+        return read_info(folder)
+    except JournalError as error:
+        return error
 
 
 def request_path(home: Home, run: str) -> Path:

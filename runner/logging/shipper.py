@@ -6,6 +6,7 @@ first adopt the runs that dead processes left. A second shipper on the same home
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ __all__ = ["SHIPPER", "Chore", "Ledger", "Reports", "Shipper"]
 _PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 """Seconds between two looks at the journal: the longer nothing was there to ship, the fewer looks."""
 _SUPERVISE = 0.2
+_AHEAD, _LONGEST_TURN = 0.25, 1.0
+"""The archive goes first: for so long after it shipped something the others rest, yet never longer than a second."""
 _TO_END = 1.0
 """Seconds that a thread which hangs in a store is waited for."""
 
@@ -62,6 +65,10 @@ class Ledger(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    def leave(self) -> None:
+        """Keep what was counted and not written for the next ledger of the home."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,8 @@ class Shipper:
         self._journals = Journals(home, clock)
         self._house = House(home, followers, settings, clock)
         self._deadline: float | None = None
+        self._awaits_bots = False
+        self._archived = float("-inf")
         self._resting = threading.Event()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
@@ -120,10 +129,17 @@ class Shipper:
             sweeping.empty_trash(self._home)
             return self._follow() if follow else self._drain_once()
         finally:
+            if self._ledger is not None:
+                with contextlib.suppress(RunnerError):
+                    self._ledger.leave()
             self._lock.release()
 
-    def drain(self) -> None:
-        """Ship everything now and end (SIGTERM): at most `shipping.drain_seconds`. Safe in a signal handler."""
+    def drain(self, *, await_bots: bool = False) -> None:
+        """Ship everything now and end (SIGTERM): at most `shipping.drain_seconds`. Safe in a signal handler.
+
+        With `await_bots`, not before the bots have ended: they were told to end at the same time.
+        """
+        self._awaits_bots = self._awaits_bots or await_bots
         if self._deadline is None:
             self._deadline = time.monotonic() + self._settings.shipping.drain_seconds
 
@@ -212,10 +228,15 @@ class Shipper:
         """One follower's thread. Any failure but a bug is told and tried again."""
         bell = Bell(self._home) if isinstance(follower, FirestoreLogger) else None
         urgent, pause = False, _PAUSE
+        first = next((one for one in self._followers if one.pins), None)
         while not self._finished.is_set():
+            if follower is not first:
+                self._let_the_archive_go_first()
             try:
                 worked = follower.step(drain=self._draining or urgent)
                 follower.patience.succeed()
+                if worked and follower is first:
+                    self._archived = time.monotonic()
             except StoreUnavailable as error:
                 if self._stop.is_set():
                     break
@@ -229,6 +250,12 @@ class Shipper:
                 self._finished.wait(pause)
         if bell is not None:
             bell.close()
+
+    def _let_the_archive_go_first(self) -> None:
+        """While it is behind, it needs the interpreter that all followers share. In an outage nobody waits for it."""
+        until = time.monotonic() + _LONGEST_TURN
+        while time.monotonic() < min(until, self._archived + _AHEAD) and not self._draining:
+            self._finished.wait(_PAUSE / 2)
 
     def _pause_after(self, follower: Follower, error: RunnerError) -> bool:
         follower.patience.fail(error)
@@ -262,11 +289,19 @@ class Shipper:
         return True
 
     def _await_shipped(self) -> bool:
+        if self._awaits_bots:
+            self._await_bots()
         while not self._house.is_shipped():
             if self._stop.is_set() or not self._time_left():
                 return False
             time.sleep(_PAUSE)
         return True
+
+    def _await_bots(self) -> None:
+        """Until the last word of every bot is in the journal; a bot that died without one is adopted."""
+        while self._house.alive() and self._time_left() and not self._stop.is_set():
+            time.sleep(_PAUSE)
+        self._tend()
 
     def _time_left(self) -> float:
         return max(0.0, (self._deadline or 0.0) - time.monotonic())

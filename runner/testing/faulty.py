@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from runner.stores.base import Archive, Document, JsonValue, LiveStore, Message, ObjectInfo, Stream, Watch
+from runner.stores.base import (
+    Archive,
+    Document,
+    JsonValue,
+    Lifecycle,
+    LifecycleRule,
+    LiveStore,
+    Message,
+    ObjectInfo,
+    Stream,
+    Watch,
+)
 from runner.testing.faults import Faults
 
 Answer = TypeVar("Answer")
@@ -68,7 +79,7 @@ class FaultyLiveStore:
 
 
 class FaultyArchive:
-    """An archive that fails in `create`, `read`, `stat`, `list` and `delete`."""
+    """An archive that fails in `create`, `read`, `stat`, `list`, `delete`, and with the lifecycle."""
 
     def __init__(self, inner: Archive, faults: Faults) -> None:
         self.inner = inner
@@ -95,6 +106,12 @@ class FaultyArchive:
 
     def delete(self, bucket: str, name: str) -> None:
         _do(self.faults, "delete", lambda: self.inner.delete(bucket, name))
+
+    def lifecycle(self, bucket: str) -> Lifecycle | None:
+        return _do(self.faults, "lifecycle", lambda: self.inner.lifecycle(bucket))
+
+    def set_lifecycle(self, bucket: str, rules: Sequence[LifecycleRule]) -> None:
+        _do(self.faults, "set_lifecycle", lambda: self.inner.set_lifecycle(bucket, rules))
 
     def close(self) -> None:
         self.inner.close()

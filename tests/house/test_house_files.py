@@ -14,7 +14,15 @@ from packaging.utils import canonicalize_name
 from runner.version import VERSION
 
 LARGEST_FILE = 1_000_000
-LOCK_FILES = ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt")
+LOCK_FILES = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-bench.txt",
+    "requirements-gcp.txt",
+    "requirements-functions.txt",
+)
+APART = {"requirements-bigquery.txt": "bigquery-emulator", "requirements-terraform.txt": "terraform"}
+"""Of environments of their own, so they need not agree with the others."""
 ADDRESS = re.compile(r"://|--(extra-)?index-url|--find-links|--trusted-host|^\s*(-e|-f|-i)\b|@ file", re.MULTILINE)
 MACHINE_PATH = re.compile(r"(?<![\w.~*}$-])/(work|root|home|Users|opt|mnt|tmp/bash_jobs)/\w")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -28,17 +36,18 @@ def locked(path: Path) -> dict[str, Requirement]:
 
 
 def wanted(pyproject: dict[str, Any], group: str) -> list[Requirement]:
-    """What pyproject.toml asks for in a run, and in `group` if it names one."""
+    """What pyproject.toml asks for in a run, and in `group` if it names one: a group of its own, or an extra."""
     asked = pyproject["project"]["dependencies"] + pyproject["dependency-groups"]["build"]
-    return [Requirement(line) for line in asked + pyproject["dependency-groups"].get(group, [])]
+    more = {**pyproject["project"]["optional-dependencies"], **pyproject["dependency-groups"]}
+    return [Requirement(line) for line in asked + more.get(group, [])]
 
 
-@pytest.mark.parametrize("name", LOCK_FILES)
+@pytest.mark.parametrize("name", [*LOCK_FILES, *APART])
 def test_a_lock_file_holds_no_addresses(name: str, root: Path) -> None:
     assert ADDRESS.findall((root / name).read_text()) == []
 
 
-@pytest.mark.parametrize("name", LOCK_FILES)
+@pytest.mark.parametrize("name", [*LOCK_FILES, *APART])
 def test_every_locked_requirement_is_pinned_and_hashed(name: str, root: Path) -> None:
     lines = (root / name).read_text().replace("\\\n", " ").splitlines()
     requirements = [line for line in lines if line and not line.lstrip().startswith("#")]
@@ -47,13 +56,22 @@ def test_every_locked_requirement_is_pinned_and_hashed(name: str, root: Path) ->
     assert [line for line in requirements if "==" not in line or not HASH.search(line)] == []
 
 
-@pytest.mark.parametrize(("name", "group"), [*zip(LOCK_FILES, ("", "dev", "bench"), strict=True)])
+@pytest.mark.parametrize(("name", "group"), [*zip(LOCK_FILES, ("", "dev", "bench", "gcp", "functions"), strict=True)])
 def test_a_lock_file_holds_what_pyproject_asks_for(name: str, group: str, root: Path) -> None:
     pins = locked(root / name)
     for requirement in wanted(tomllib.loads((root / "pyproject.toml").read_text()), group):
         pin = pins[canonicalize_name(requirement.name)]
         (version,) = (specifier.version for specifier in pin.specifier)
         assert requirement.specifier.contains(version), f"{pin} does not satisfy {requirement}: run `make lock`"
+
+
+@pytest.mark.parametrize(("name", "group"), APART.items())
+def test_the_lock_file_of_what_is_apart_holds_what_pyproject_asks_for(name: str, group: str, root: Path) -> None:
+    pins = locked(root / name)
+    groups = tomllib.loads((root / "pyproject.toml").read_text())["dependency-groups"]
+    for requirement in map(Requirement, groups[group]):
+        (version,) = (specifier.version for specifier in pins[canonicalize_name(requirement.name)].specifier)
+        assert requirement.specifier.contains(version), f"{requirement} is locked as {version}: run `make lock`"
 
 
 @pytest.mark.parametrize("name", LOCK_FILES[1:])

@@ -19,10 +19,17 @@ from packaging.utils import canonicalize_name
 Sources = Mapping[Path, ast.Module]
 
 FIRESTORE = ("firestore_calls", "firestore_queries", "firestore_versions", "firestore_watch")
+FUNCTIONS = ("bigquery_export", "compact_archive", "cost_report", "daily_cleanup", "on_trading_record")
 OWN_FILES = {
     "ccxt": {"runner/brokers/live.py", "runner/feeds/live.py"},
     "duckdb": {"runner/stores/duckdb.py"},
-    "google": {f"runner/stores/{name}.py" for name in ("bigquery_jobs", "cloud", "gcs", "pubsub", *FIRESTORE)},
+    "flask": {"functions/frame.py", *(f"functions/{name}.py" for name in FUNCTIONS)},
+    "functions_framework": {f"functions/{name}.py" for name in FUNCTIONS},
+    "google": {
+        "functions/callers.py",
+        *(f"runner/stores/{name}.py" for name in ("bigquery_jobs", "cloud", "gcs", "pubsub", *FIRESTORE)),
+        "runner/stores/google_apis.py",
+    },
     "lightgbm": {"runner/models/training.py"},
     "sqlglot": {"runner/stores/dialects.py"},
 }

@@ -14,7 +14,7 @@ IMPORT_RUNNER = "import runner"
 
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, runner
-stores = "bigquery", "bigquery_jobs", "cloud", "firestore", "gcs", "pubsub"
+stores = "bigquery", "bigquery_jobs", "billing", "cloud", "firestore", "gcs", "google_apis", "pubsub"
 parts = "calls", "encoding", "queries", "versions", "watch"
 cloud = {"runner.stores." + name for name in (*stores, *("firestore_" + part for part in parts))}
 for module in pkgutil.walk_packages(runner.__path__, "runner."):

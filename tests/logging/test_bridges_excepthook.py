@@ -122,3 +122,11 @@ def test_a_hook_that_was_set_since_is_left_alone_and_reaches_the_earlier_ones(
         assert sys.excepthook is later
         later(ValueError, ValueError("x"), None)
         assert (seen, logger.records) == (["earlier"], 0)
+
+
+def test_what_the_with_block_of_the_logger_has_recorded_is_not_told_as_unrecorded(home: Home) -> None:
+    block = "def work():\n  with create_trading_logger(bot='inner') as inner:\n    install_excepthook(inner)\n    1 / 0"
+    done, records = run(home, f"hook.remove()\n{block}\nwork()")
+
+    assert [record["data"]["type"] for record in records] == ["ZeroDivisionError"]
+    assert done.stderr == "the hook before\n"

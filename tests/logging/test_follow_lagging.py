@@ -9,7 +9,7 @@ import pytest
 from runner.clock import ManualClock
 from runner.errors import JournalError
 from runner.layout import Home
-from runner.logging import checkpoint
+from runner.logging import checkpoint, objects
 from runner.logging.firestore_logger import LiveState
 from runner.logging.follower import Follower, Journals
 from runner.logging.housekeeping import House
@@ -202,3 +202,47 @@ def test_a_checkpoint_that_cannot_be_written_is_a_journal_error(stage: Stage) ->
 def _closing_time(writer: PlainWriter) -> datetime:
     """A moment after the run was closed, by the machine's clock, which dates files."""
     return datetime.fromtimestamp((writer.folder / "run.json").stat().st_mtime + 1, UTC)
+
+
+def test_a_damaged_archive_object_is_told_and_those_who_lag_go_on_behind_it(stage: Stage) -> None:
+    writer = PlainWriter(stage.home, stage.clock)
+    for _ in range(6):
+        writer.metrics(700)
+        writer.rotate("metrics")
+    stage.ship_to_archive()
+    stage.house.sweep()
+    first, second, *_ = objects.index(stage.archive)[writer.run]["metrics"]
+    body, info = stage.archive.read(second.bucket, second.name), stage.archive.stat(second.bucket, second.name)
+    assert info is not None
+    stage.archive.delete(second.bucket, second.name)
+    damaged = bytes([*body[:-5], body[-5] ^ 4, *body[-4:]])
+    stage.archive.create(second.bucket, second.name, damaged, metadata=info.metadata, content_type="application/gzip")
+
+    stage.catch_up()
+    stage.catch_up()
+
+    lines = writer.lines["metrics"]
+    assert stage.published() == [*lines[: first.last + 1], *lines[second.last + 1 :]]
+    told = [str(trouble.error) for trouble in stage.fleet.troubles]
+    assert len(told) == 2
+    assert all(
+        f"records {second.first} to {second.last} of metrics" in error and second.name in error for error in told
+    )
+    writer.close()
+
+
+def test_an_archive_object_that_is_gone_is_passed_by(stage: Stage) -> None:
+    writer = PlainWriter(stage.home, stage.clock)
+    for _ in range(6):
+        writer.metrics(700)
+        writer.rotate("metrics")
+    stage.ship_to_archive()
+    stage.house.sweep()
+    first, second, *_ = objects.index(stage.archive)[writer.run]["metrics"]
+    stage.archive.delete(second.bucket, second.name)
+
+    stage.catch_up()
+
+    lines = writer.lines["metrics"]
+    assert stage.published() == [*lines[: first.last + 1], *lines[second.last + 1 :]]
+    writer.close()

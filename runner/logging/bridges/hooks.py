@@ -7,9 +7,13 @@ import threading
 from types import TracebackType
 from typing import Any
 
+from runner.errors import JournalError
+from runner.logging import exceptions, lines
 from runner.logging.bridges.event import report
 from runner.logging.core_logger import TradingLogger
 from runner.logging.log_types import Severity
+from runner.logging.reader import StreamReader
+from runner.logging.run_info import run_folder
 
 _ASKED_FOR = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
@@ -72,7 +76,25 @@ class Excepthook:
         try:
             self._logger.log_error(error, context, source, severity=severity, urgent=urgent)
         except Exception as failure:
-            report(failure, type(error).__name__)
+            if not _is_recorded(self._logger, error):
+                report(failure, type(error).__name__)
+
+
+def _is_recorded(logger: TradingLogger, error: BaseException) -> bool:
+    """Whether the `with` block of a logger, which closed it, has recorded the exception that ended it."""
+    known = exceptions.describe(error, "", {})
+    reader = StreamReader(run_folder(logger._home, logger.run), "errors")
+    try:
+        last = b""
+        while chunk := reader.read():
+            last = lines.split(chunk)[-1]
+        data = lines.decode(last)["data"] if last else {}
+    except (JournalError, OSError):
+        return False
+    finally:
+        reader.close()
+    is_same = data.get("type") == known.type and known.stack.endswith(data.get("stack", ""))
+    return is_same and data.get("source") == "uncaught"
 
 
 def install_excepthook(logger: TradingLogger) -> Excepthook:
