@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class GCSLogger:
         self._shipped: dict[tuple[str, str], Cursor] = {}
         self._waiting_since: dict[tuple[str, str], float] = {}
         self._met: set[str] = set()
+        self.delivered: Counter[str] = Counter()
+        """How many records this follower itself has archived, by type of bot."""
         self._unreadable: set[str] = set()
 
     def step(self, *, drain: bool = False) -> bool:
@@ -287,6 +290,7 @@ class GCSLogger:
             stored_bytes=state.stored_bytes + len(body),
         )
         self._save(run, stream, delivered)
+        self.delivered[pending.metadata["bot_type"]] += int(pending.metadata["records"])
         self._waiting_since.pop((run, stream), None)
 
     def _take_over(self, run: str, stream: str, state: StreamState, name: str) -> bool:

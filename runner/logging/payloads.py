@@ -29,7 +29,7 @@ Convert = Callable[[Any, Repair, str], Any]
 
 _ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 _LABEL = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,200}")
-MOST_DIGITS = 900
+_MOST_DIGITS = 400
 _MOST_BITS = 1024
 
 
@@ -63,9 +63,9 @@ def number(value: Any, repair: Repair, name: str) -> str:
         return str(exact)
     if type(exact) is float and math.isfinite(exact):
         return plain(Decimal(repr(exact)))
-    if type(exact) is Decimal and exact.is_finite() and abs(exact.adjusted()) <= MOST_DIGITS:
+    if type(exact) is Decimal and exact.is_finite() and abs(exact.adjusted()) <= _MOST_DIGITS:
         text = plain(exact)
-        if len(text) <= 2 * MOST_DIGITS:
+        if len(text) <= 2 * _MOST_DIGITS:
             return text
     raise RecordInvalid(
         f"{name} is {shortened(value)}, not a finite number", "give a Decimal, an int or a finite float"

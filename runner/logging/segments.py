@@ -107,8 +107,9 @@ class Segments:
             self._on_space(self.full)
 
     @property
-    def has_left_behind(self) -> bool:
-        return len(self._known) > 1
+    def left_behind(self) -> int:
+        """How many segments before the newest are still open."""
+        return len(self._known) - 1
 
     def sync(self, end: int) -> bool:
         """Wait until everything up to `end` is on disk, older segments first.

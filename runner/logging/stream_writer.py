@@ -28,7 +28,7 @@ from runner.logging.segments import Segments
 from runner.settings import MIB
 from runner.settings import Journal as Limits
 
-_HASH_AT, _HASH_MOST = 8 * MIB, 16 * MIB
+_HASH_AT, _HASH_MOST, _MOST_LEFT = 8 * MIB, 16 * MIB, 2
 
 
 class StreamWriter:
@@ -109,7 +109,7 @@ class StreamWriter:
 
     def sync_left_behind(self) -> None:
         """Sync and close the segments that rotation left behind, unless somebody is syncing already."""
-        if self._segments.has_left_behind and self._sync_lock.acquire(blocking=False):
+        if self._segments.left_behind and self._sync_lock.acquire(blocking=False):
             try:
                 self._sync_copied()
             finally:
@@ -129,9 +129,9 @@ class StreamWriter:
                 self._copy_lock.release()
 
     def hash_some(self) -> None:
-        """Hash a part of what is waiting for it, if that is much."""
+        """Hash a part of what is waiting for it, if that is much, or keeps segments open."""
         waiting = self.copied - self._head.position
-        if waiting >= _HASH_AT:
+        if waiting >= _HASH_AT or self._segments.left_behind > _MOST_LEFT:
             self._head.advance(self._head.position + min(waiting, _HASH_MOST))
 
     def hash_copied(self) -> None:

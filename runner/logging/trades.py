@@ -28,6 +28,8 @@ _UNSPECIFIED = "unspecified"
 _multiply = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).multiply
 _LONGEST_ID = 128
 _MOST_KNOWN = 10_000
+_LONGEST_REST = 750
+"""Bytes beside free text. With a number that is too long to be one (400 digits), there are more."""
 _INT64 = 1 << 63
 _ZERO = Decimal(0)
 _EXPONENT, _BACKSLASH, _DELETE = b"E\\\x7f"
@@ -207,7 +209,7 @@ def _is_plain(changing: bytes, free: int) -> bool:
         _BACKSLASH in changing
         or _DELETE in changing
         or (_EXPONENT in changing and changing.index(_EXPONENT) < changing.index(_FIRST_TEXT))
-        or len(changing) - free > payloads.MOST_DIGITS
+        or len(changing) - free > _LONGEST_REST
         or free > LONGEST_TEXT
     )
 

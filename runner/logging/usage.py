@@ -18,7 +18,8 @@ from runner.errors import RunnerError
 from runner.layout import Home
 from runner.logging.core_logger import TradingLogger
 from runner.logging.costs.spend import SpendBook, by_operation
-from runner.logging.follower import Follower, Journals, News
+from runner.logging.follower import News
+from runner.logging.gcs_logger import GCSLogger
 from runner.logging.housekeeping import SHIPPER
 from runner.logging.log_types import AuditData, Severity, UsageData
 from runner.settings import Settings
@@ -28,18 +29,18 @@ BUDGET = "budget"
 
 
 class UsageLedger:
-    """Writes usage of `stores` (service to counts) while `follower` ships runs of others, until it has `ended`."""
+    """Writes usage of `stores` (service to counts) while `archiving` ships runs of others, until it has `ended`."""
 
     every = 60.0
 
     def __init__(
-        self, settings: Settings, wall_clock: Clock, stores: Mapping[str, Counter[str]], follower: Follower
+        self, settings: Settings, wall_clock: Clock, stores: Mapping[str, Counter[str]], archiving: GCSLogger
     ) -> None:
         shipping = settings.shipping.model_copy(update={"shipper": "none"})
         self._settings = settings.model_copy(update={"shipping": shipping})
         self._clock = wall_clock
         self._stores = stores
-        self._follower = follower
+        self._archiving = archiving
         self._book = SpendBook(Home(settings.home))
         self._written: dict[str, Counter[str]] = {store: Counter() for store in stores}
         self._seen = 0
@@ -111,10 +112,4 @@ class UsageLedger:
             return self._logger
 
     def _shipped_for_others(self) -> int:
-        journals = Journals(Home(self._settings.home), self._clock)
-        return sum(
-            self._follower.shipped(info.run, stream).next
-            for info in journals.runs()
-            if info.bot_type != SHIPPER
-            for stream in journals.streams(info.run)
-        )
+        return sum(count for bot_type, count in self._archiving.delivered.items() if bot_type != SHIPPER)

@@ -6,7 +6,8 @@ import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from zlib import crc32
+
+from isal.isal_zlib import crc32
 
 from runner.errors import StoreError, StoreUnavailable
 from runner.logging import lines

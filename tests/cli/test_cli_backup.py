@@ -7,6 +7,7 @@ import json
 import random
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ def test_backups_are_listed_and_rotated_by_the_settings(user: Inside) -> None:
     (user.folder / "tron.toml").write_text('[backup]\nto = "kept"\ndaily = 1\nweekly = 0\nmonthly = 0\n')
     assert "no backup" in user.succeeds("backup", "--list")
     first = json.loads(user.succeeds("backup", "--json"))
+    time.sleep(1.1)  # backups of one second have no order
     second = json.loads(user.succeeds("backup", "--rotate", "--json").splitlines()[0])
 
     listed = json.loads(user.succeeds("backup", "--list", "--json"))

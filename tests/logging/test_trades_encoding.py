@@ -217,3 +217,13 @@ def _outcome(encoder: TradeEncoder, said: dict[str, Any], entry: bool) -> dict[s
     except RecordInvalid as error:
         return str(error)
     return found
+
+
+@pytest.mark.parametrize("money", [2500.0, Decimal(2500)])
+def test_a_trade_cannot_end_without_the_price_at_which_it_did(money: Any) -> None:
+    known = encoder()
+    right = values(quantity=Decimal(10), entry_price=money, exit_price=money, status="closed")
+    known.encode(TradeLogData(**right), MOMENT, entry=False)
+
+    with pytest.raises(RecordInvalid, match="exit_price"):
+        known.encode(TradeLogData(**{**right, "exit_price": None}), MOMENT, entry=False)

@@ -14,7 +14,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from runner.errors import RunnerError, StoreError, StoreRejected, StoreUnavailable
+from runner.errors import RunnerError, StoreDenied, StoreError, StoreRejected, StoreUnavailable
 from runner.stores.base import Part
 from runner.stores.bigquery import MAX_BYTES, UNSHIPPED_BYTES, BigqueryWarehouse
 from runner.stores.bigquery_jobs import Deadlines, Estimate
@@ -204,8 +204,8 @@ class TestLoading:
 
 
 REFUSALS: dict[str, tuple[int, str, type[RunnerError], str]] = {
-    "denied": (403, "accessDenied", StoreUnavailable, "grant the role roles/bigquery.dataEditor"),
-    "signed out": (401, "authError", StoreUnavailable, "gcloud auth application-default login"),
+    "denied": (403, "accessDenied", StoreDenied, "grant the role roles/bigquery.dataEditor"),
+    "signed out": (401, "authError", StoreDenied, "gcloud auth application-default login"),
     "a used up quota": (403, "quotaExceeded", StoreUnavailable, "quota"),
     "too many requests": (429, "rateLimitExceeded", StoreUnavailable, "quota"),
     "down": (503, "backendError", StoreUnavailable, "tried again"),

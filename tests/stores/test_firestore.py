@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.clock import ManualClock
-from runner.errors import ConfigError, StoreError, StoreRejected, StoreUnavailable
+from runner.errors import ConfigError, StoreDenied, StoreError, StoreRejected, StoreUnavailable
 from runner.settings import Settings, Stores
 from runner.stores.base import Document
 from runner.stores.firestore import FirestoreLiveStore
@@ -266,8 +266,8 @@ class TestErrors:
             (Status.DEADLINE_EXCEEDED, StoreUnavailable, "network"),
             (Status.INTERNAL, StoreUnavailable, "network"),
             (Status.RESOURCE_EXHAUSTED, StoreUnavailable, "quota"),
-            (Status.UNAUTHENTICATED, StoreUnavailable, "gcloud auth application-default login"),
-            (Status.PERMISSION_DENIED, StoreUnavailable, "roles/datastore.user"),
+            (Status.UNAUTHENTICATED, StoreDenied, "gcloud auth application-default login"),
+            (Status.PERMISSION_DENIED, StoreDenied, "roles/datastore.user"),
             (Status.NOT_FOUND, StoreUnavailable, "gcloud firestore databases create --database='(default)'"),
             (Status.INVALID_ARGUMENT, StoreRejected, ""),
         ],

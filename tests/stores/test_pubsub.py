@@ -146,7 +146,7 @@ class TestFailures:
 class TestRequests:
     def test_a_request_holds_one_key_only(self, stream: PubsubStream) -> None:
         stream.publish([record(0), record(0, "orders"), record(1), record(1, "orders")])
-        assert dict(stream.operations) == {"requests": 2, "messages": 4, "bytes": stream.operations["bytes"]}
+        assert (stream.operations["requests"], stream.operations["messages"]) == (2, 4)
 
     def test_a_request_holds_at_most_a_thousand_messages(self, stream: PubsubStream) -> None:
         stream.publish([record(number) for number in range(1001)])
