@@ -29,8 +29,9 @@ class Bell:
 
     def wait(self, timeout: float) -> bool:
         """Whether the bell rang within `timeout` seconds."""
-        ready, _, _ = select.select([self._descriptor], [], [], timeout)
-        if not ready:
+        waiting = select.poll()  # unlike `select`, it takes descriptors of any number
+        waiting.register(self._descriptor, select.POLLIN)
+        if not waiting.poll(timeout * 1000):
             return False
         os.read(self._descriptor, 4096)
         return True

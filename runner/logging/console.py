@@ -137,7 +137,9 @@ def _trace(trace: str, project: str) -> str:
 
 def _write_what_fits(descriptor: int, content: bytes) -> bytes:
     """Write as much as the descriptor takes without waiting; returns what is left."""
-    while content and select.select([], [descriptor], [], 0)[1]:
+    waiting = select.poll()  # unlike `select`, it takes descriptors of any number
+    waiting.register(descriptor, select.POLLOUT)
+    while content and waiting.poll(0):
         content = content[os.write(descriptor, content[: select.PIPE_BUF]) :]
     return content
 

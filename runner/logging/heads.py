@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 BLOCK = 1024
 
 _Bytes = bytes | memoryview
+Read = Callable[[int, int], Iterable[bytes]]
 
 
 class Head:
@@ -66,37 +67,36 @@ class Head:
 class RunningHead:
     """The head over what a stream's writer has written, computed when there is time for it.
 
-    `read` gives the bytes between two positions of the stream. Hashing a piece releases the interpreter, so a thread
+    Every method takes `read`, which gives the bytes between two positions of the stream. Hashing a piece releases the interpreter, so a thread
     of its own does it beside a busy caller. A signal handler that comes in while its thread is hashing changes nothing.
     """
 
-    def __init__(self, run: str, stream: str, read: Callable[[int, int], Iterable[bytes]]) -> None:
+    def __init__(self, run: str, stream: str) -> None:
         self.position = 0
-        self._read = read
         self._head, self._count = Head(run, stream), 0
         self._lock = threading.RLock()
         self._busy = False
 
-    def advance(self, end: int) -> None:
+    def advance(self, end: int, read: Read) -> None:
         """Take in everything before `end`."""
         with self._lock:
             if self._busy:
                 return
             self._busy = True
             try:
-                self._head, self._count, self.position = (*self._to(end), end)
+                self._head, self._count, self.position = (*self._to(end, read), end)
             finally:
                 self._busy = False
 
-    def digest(self, end: int) -> str:
+    def digest(self, end: int, read: Read) -> str:
         """The head over everything before `end`."""
         with self._lock:
-            return self._to(end)[0].hexdigest()
+            return self._to(end, read)[0].hexdigest()
 
-    def _to(self, end: int) -> tuple[Head, int]:
+    def _to(self, end: int, read: Read) -> tuple[Head, int]:
         """The head over everything before `end`, and how many records that are."""
         head, count = self._head.copy(), self._count
-        for piece in self._read(self.position, end) if end > self.position else ():
+        for piece in read(self.position, end) if end > self.position else ():
             count = _feed_piece(head, count, piece)
         return head, count
 

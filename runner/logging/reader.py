@@ -56,6 +56,7 @@ class StreamReader:
                 return chunk
             following = [first for first in segments(self._folder, self._stream) if first > self.segment]
             if not following:
+                self.close()  # there may be as many readers as streams of runs
                 return b""
             chunk = self._read_segment(max(limit, lines.MAX_LINE))
             if chunk:

@@ -47,7 +47,7 @@ class StreamWriter:
         self.front = Front(front_path(folder, name), limits.front_bytes)
         self._ring, self._header = self.front.ring, self.front.header
         self._capacity, self._end = self.front.capacity, self.front.end
-        self._head = RunningHead(run, name, self._read)
+        self._head = RunningHead(run, name)
         try:
             self._segments = Segments(folder, name, limits, clock, on_space)
         except BaseException:
@@ -132,15 +132,15 @@ class StreamWriter:
         """Hash a part of what is waiting for it, if that is much, or keeps segments open."""
         waiting = self.copied - self._head.position
         if waiting >= _HASH_AT or self._segments.left_behind > _MOST_LEFT:
-            self._head.advance(self._head.position + min(waiting, _HASH_MOST))
+            self._head.advance(self._head.position + min(waiting, _HASH_MOST), self._read)
 
     def hash_copied(self) -> None:
         """Hash everything that is in segments."""
-        self._head.advance(self.copied)
+        self._head.advance(self.copied, self._read)
 
     def head(self) -> str:
         """The head hash over everything accepted so far. Meanwhile nothing may be accepted."""
-        return self._head.digest(self.written)
+        return self._head.digest(self.written, self._read)
 
     def close(self) -> None:
         """Copy, sync and let go. The front file stays: the run must be marked closed before it may go."""
