@@ -67,8 +67,9 @@ class Head:
 class RunningHead:
     """The head over what a stream's writer has written, computed when there is time for it.
 
-    Every method takes `read`, which gives the bytes between two positions of the stream. Hashing a piece releases the interpreter, so a thread
-    of its own does it beside a busy caller. A signal handler that comes in while its thread is hashing changes nothing.
+    Every method takes `read`, which gives the bytes between two positions of the stream. Hashing a piece releases the
+    interpreter, so a thread of its own does it beside a busy caller. A signal handler that comes in while its thread is
+    hashing changes nothing.
     """
 
     def __init__(self, run: str, stream: str) -> None:
