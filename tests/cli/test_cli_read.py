@@ -158,7 +158,7 @@ def test_tail_follows_a_run_record_by_record(tron: Tron) -> None:
         seen: list[str] = []
         while not wanted <= set(seen):
             seen.append(json.loads(follower.stdout.readline())["id"])
-        assert sorted(seen) == sorted(wanted)
+        assert sorted(one for one in seen if one in wanted) == sorted(wanted)  # the shipper's own run may go on
     finally:
         follower.send_signal(signal.SIGINT)
         follower.communicate()

@@ -39,7 +39,9 @@ def test_what_a_logger_writes_appears_as_it_is_and_at_its_market_time(home: Home
         assert series["points"] == [[(START + timedelta(days=1)).timestamp(), 100_000.0]]
         with listen_to(server.url, since=snapshot["cursor"]) as ear:
             record_id = logger.log_warning("a gap in the bars")
-            found = [record for record in ear.until("records").data["records"] if record["id"] == record_id]
+            found: list[dict[str, object]] = []
+            while not found:
+                found = [record for record in ear.until("records").data["records"] if record["id"] == record_id]
         assert [record["data"]["message"] for record in found] == ["a gap in the bars"]
         assert httpx.get(f"{server.url}/api/snapshot").json()["counts"]["warnings"] == 1
     finally:
