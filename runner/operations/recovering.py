@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
-from isal import igzip
 
 from runner.errors import ObjectExists, StoreError, StoreRejected
 from runner.layout import Home
@@ -157,12 +156,10 @@ class _Recovering:
         """Put records into objects behind the last one of their stream."""
         batches = index.setdefault(info.run, {}).setdefault(name, [])
         for piece in _pieces(records):
-            raw = b"".join(piece)
             prev = batches[-1].chain if batches else ""
-            batch = Batch((raw,), first, len(piece), Cursor(next=first + len(piece)))
+            batch = Batch(tuple(piece), first, len(piece), Cursor(next=first + len(piece)))
             pending = describe(info, name, prev, batch)
-            body = igzip.compress(raw, 1, mtime=0)
-            self._create(bucket, pending.name, body, pending.metadata, "application/gzip")
+            self._create(bucket, pending.name, batch.compressed(), pending.metadata, "application/gzip")
             stored = self._stored(bucket, pending.name)
             batches.append(stored)
             first += len(piece)
