@@ -93,6 +93,7 @@ def test_everything_in_the_home_is_private(ran: Ran) -> None:
 
 def test_a_second_run_stands_beside_the_first(tron: Tron) -> None:
     first = equal_count(tron.succeeds(*ONCE, "--symbols", "IBM", "--strategy", "breakout"))
+    tron.rest()
     before = evidence.assert_each_once(tron.home.path)
 
     output = tron.succeeds(*ONCE, "--symbols", "IBM", "--strategy", "breakout")
