@@ -330,15 +330,15 @@ class TradingLogger:
             raise RecordInvalid(f"a {kind.value} of {len(data)} bytes is too large", "a record is at most 256 KiB")
         at = self._market.member() if self._market else b""
         try:
-            line = run.journal.append(envelope.stream, at, envelope.admission, envelope.encoded, data, now)
+            body = run.journal.accept(envelope.stream, at, envelope.admission, envelope.encoded, data, now)
         except JournalFull:
             if not envelope.admission.droppable:
                 raise
             run.journal.count_dropped(kind.value)
             return ""
         if urgent or run.attentive:
-            self._attend(kind, severity, line, envelope.admission.critical, urgent)
-        return line[_ID_START : envelope.id_end].decode()
+            self._attend(kind, severity, lines.seal(body), envelope.admission.critical, urgent)
+        return body[_ID_START : envelope.id_end].decode()
 
     def _attend(self, kind: Kind, severity: Severity, line: bytes, critical: bool, urgent: bool) -> None:
         """What few records need once they are in the journal."""

@@ -69,18 +69,18 @@ class RunningHead:
 
     Every method takes `read`, which gives the bytes between two positions of the stream. Hashing a piece releases the
     interpreter, so a thread of its own does it beside a busy caller. A signal handler that comes in while its thread is
-    hashing changes nothing.
+    hashing changes nothing. Who holds `lock` keeps others from moving `position` on.
     """
 
     def __init__(self, run: str, stream: str) -> None:
         self.position = 0
         self._head, self._count = Head(run, stream), 0
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._busy = False
 
     def advance(self, end: int, read: Read) -> None:
         """Take in everything before `end`."""
-        with self._lock:
+        with self.lock:
             if self._busy:
                 return
             self._busy = True
@@ -91,7 +91,7 @@ class RunningHead:
 
     def digest(self, end: int, read: Read) -> str:
         """The head over everything before `end`."""
-        with self._lock:
+        with self.lock:
             return self._to(end, read)[0].hexdigest()
 
     def _to(self, end: int, read: Read) -> tuple[Head, int]:
@@ -103,14 +103,16 @@ class RunningHead:
 
 
 def _feed_piece(head: Head, count: int, piece: bytes) -> int:
-    """Feed bytes that follow `count` ended lines; returns how many have ended then."""
-    view, start = memoryview(piece), 0
-    while (ended := piece.count(b"\n", start)) >= (room := BLOCK - count % BLOCK):
-        end = start
-        for _ in range(room):
-            end = piece.index(b"\n", end) + 1
-        head.feed(view[start:end])
-        head.end_block()
-        count, start = count + room, end
+    """Feed bytes that follow `count` ended lines; returns how many have ended then.
+
+    It goes from line to line: `bytes.count` would hold the interpreter for milliseconds.
+    """
+    view, start, end = memoryview(piece), 0, 0
+    while end := piece.find(b"\n", end) + 1:
+        count += 1
+        if count % BLOCK == 0:
+            head.feed(view[start:end])
+            head.end_block()
+            start = end
     head.feed(view[start:])
-    return count + ended
+    return count

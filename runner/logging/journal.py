@@ -38,7 +38,7 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
@@ -93,7 +93,6 @@ class Journal:
         self.dropped: dict[str, int] = {}
         self.on_idle: Callable[[], None] = lambda: None
         self._home, self._limits, self._clock = home, limits, clock
-        self._copy_at = limits.front_bytes // 2
         self._timestamps = lines.Timestamps(clock.time_ns)
         self._lock = threading.RLock()
         self._streams: dict[str, StreamWriter] = {}
@@ -110,10 +109,14 @@ class Journal:
         """The `seq` of the next record: how many were accepted."""
         return self._tally.seq
 
-    def append(
+    def append(self, stream: str, body: bytes, admission: Admission) -> bytes:
+        """Accept one record and return its line; see `accept`."""
+        return lines.seal(self.accept(stream, body, admission))
+
+    def accept(
         self, stream: str, body: bytes, admission: Admission, envelope: bytes = b"", data: bytes = b"", ts: bytes = b""
     ) -> bytes:
-        """Accept one record and return its line.
+        """Accept one record and return its line without the trailer.
 
         `body`, `envelope` and `data` together are what follows the time: `,"kind":...,"data":{...}`. `ts` is the time,
         by default now. Raises `JournalFull` before an offset is taken, and `JournalError` when the journal was closed.
@@ -122,29 +125,19 @@ class Journal:
         if tally.stored > self._quota.budget:
             self._quota.admit(admission)
         ts = ts or self._timestamps.now()
-        with self._lock:
-            writer = self._streams.get(stream) or self._open_stream(stream)
-            while True:
-                seq = tally.seq
-                head = b'%s%012d","seq":%d,"ts":"%s"%s' % (writer.prefix, writer.next_offset, seq, ts, body)
-                line = lines.seal(head, envelope, data)
-                if writer.store(line, tally, seq):
-                    break
-                if tally.ended:
-                    raise _closed()
-        if writer.written - writer.copied >= self._copy_at:
-            self._copy_ahead(writer)
-        return line
+        writer = self._streams.get(stream) or self._open_stream(stream)
+        while True:
+            seq = tally.seq
+            head = b'%s%012d","seq":%d,"ts":"%s"%s' % (writer.prefix, writer.next_offset, seq, ts, body)
+            line = b"".join((head, envelope, data))
+            if writer.store(line, lines.trailer(line), tally, seq):
+                return line
+            self._check_open()
+            tally.await_gate()
 
-    def heads(self, append: Callable[[Mapping[str, tuple[int, str]]], None]) -> None:
-        """Call `append` with the last offset and head of every stream, while no other record can be accepted.
-
-        Nearly everything is hashed before, so that it does not take long.
-        """
-        for writer in list(self._streams.values()):
-            writer.hash_copied()
-        with self._lock:
-            append({name: (writer.next_offset - 1, writer.head()) for name, writer in sorted(self._streams.items())})
+    def heads(self) -> dict[str, tuple[int, str]]:
+        """The last offset of every stream, and the head over everything up to it. Records go on being accepted."""
+        return {name: writer.head(self._tally) for name, writer in sorted(self._streams.items())}
 
     def sync(self) -> None:
         """The *machine* guarantee for every record accepted so far."""
@@ -193,8 +186,8 @@ class Journal:
         """Accept nothing more, and stop copying."""
         self._stop.set()
         self._copier.join(_SECONDS_TO_STOP)
-        with self._lock:
-            self._tally.ended = True
+        self._tally.ended = True
+        self._tally.await_gate()
 
     def abandon(self) -> None:
         """Close what a forked child inherited. The parent's run goes on untouched."""
@@ -221,24 +214,27 @@ class Journal:
 
         Only a signal handler can find it half open, and is refused.
         """
-        if self._tally.ended:
-            raise _closed()
-        if name in self._opening:
-            raise JournalError(f"the stream {name} is just being opened", "log less in signal handlers")
-        try:
-            self._opening.add(name)
-            with disk.failures_as_journal_errors():
-                writer = StreamWriter(self.folder, self.info.run, name, self._limits, self._clock, self._notice_space)
-                sync_folder(self.folder)
-            self._streams[name] = writer
-        finally:
-            self._opening.discard(name)
-        return writer
+        with self._lock:
+            self._check_open()
+            if name in self._streams:
+                return self._streams[name]
+            if name in self._opening:
+                raise JournalError(f"the stream {name} is just being opened", "log less in signal handlers")
+            try:
+                self._opening.add(name)
+                with disk.failures_as_journal_errors():
+                    writer = StreamWriter(
+                        self.folder, self.info.run, name, self._limits, self._clock, self._notice_space
+                    )
+                    sync_folder(self.folder)
+                self._streams[name] = writer
+            finally:
+                self._opening.discard(name)
+            return writer
 
-    def _copy_ahead(self, writer: StreamWriter) -> None:
-        """A busy caller copies for itself. The record is safe already: a failure concerns the next one."""
-        with contextlib.suppress(JournalError):
-            writer.copy(wait=False)
+    def _check_open(self) -> None:
+        if self._tally.ended:
+            raise JournalError("the logger is closed", "open a new one: each is a run of its own")
 
     def _notice_space(self, full: bool) -> None:
         if full:
@@ -279,7 +275,3 @@ class Journal:
         self._quota.measure()
         with contextlib.suppress(JournalError):
             self.on_idle()
-
-
-def _closed() -> JournalError:
-    return JournalError("the logger is closed", "open a new one: each is a run of its own")

@@ -28,18 +28,19 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-def seal(head: bytes, envelope: bytes = b"", data: bytes = b"") -> bytes:
-    """The whole line of a JSON object that is given without its closing brace, in up to three pieces.
+def trailer(body: bytes) -> bytes:
+    """What ends the line of a JSON object that is given without its closing brace."""
+    return b',"crc":"%08x"}\n' % crc32(body)
 
-    They are joined once, by copying each byte once: lines are just too long for Python's own allocator.
-    """
-    return b"".join((head, envelope, data, b',"crc":"%08x"}\n' % crc32(data, crc32(envelope, crc32(head)))))
+
+def seal(body: bytes) -> bytes:
+    """The whole line of a JSON object that is given without its closing brace."""
+    return body + trailer(body)
 
 
 def is_intact(line: bytes) -> bool:
     """Whether a line (with its newline) carries the checksum of its own bytes."""
-    body = line[:-TRAILER]
-    return line[-TRAILER:] == b',"crc":"%08x"}\n' % crc32(body)
+    return line[-TRAILER:] == trailer(line[:-TRAILER])
 
 
 def id_prefix(run: str, stream: str) -> bytes:
@@ -91,24 +92,28 @@ class Timestamps:
     """The time now, in the form of every time in a record.
 
     `time_ns` gives nanoseconds since 1970-01-01 UTC. Safe in threads and signal handlers. What is the same for a
-    millisecond is made once: a busy bot asks hundreds of times in one.
+    second, and for a millisecond, is made once: a busy bot asks hundreds of times in one.
     """
 
     def __init__(self, time_ns: Callable[[], int]) -> None:
         self._time_ns = time_ns
-        self._known = (-1, b"")
+        self._second, self._millisecond = (-1, b""), (-1, b"")
 
     def now(self) -> bytes:
         millisecond, rest = divmod(self._time_ns(), 1_000_000)
-        known, text = self._known
+        known, text = self._millisecond
         if millisecond != known:
-            text = self._start(millisecond)
+            text = self._begin(millisecond)
         return text + _MICROSECONDS[rest // 1000]
 
-    def _start(self, millisecond: int) -> bytes:
+    def _begin(self, millisecond: int) -> bytes:
         second, fraction = divmod(millisecond, 1000)
-        text = b"%s%03d" % (time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode(), fraction)
-        self._known = (millisecond, text)
+        known, text = self._second
+        if second != known:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
+            self._second = (second, text)
+        text = b"%s%03d" % (text, fraction)
+        self._millisecond = (millisecond, text)
         return text
 
 

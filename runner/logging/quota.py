@@ -6,15 +6,16 @@ import glob
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from runner.errors import JournalFull
+from runner.errors import JournalError, JournalFull
 from runner.layout import Home
 from runner.settings import GIB, MIB
 
 RESERVE = MIB
 """Bytes beyond the quota, and on a full disk, for what must not be refused: exits, risk events, seals."""
 _PATIENCE = 0.05
+_SECONDS_SHUT = 1.0
 _LOOK = 0.01
 
 
@@ -33,11 +34,27 @@ class Admission:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has accepted: records (the next `seq`) and bytes; and whether it has ended."""
+    """What a run has accepted: records (the next `seq`) and bytes; and whether it has ended.
+
+    `gate` holds one key, 0. Whoever changes the tally takes it out (`del gate[0]`) and puts it back: a lock that is
+    taken and given back in single steps of the interpreter, so that no signal handler comes between.
+    """
 
     seq: int = 0
     stored: int = 0
     ended: bool = False
+    gate: dict[int, None] = field(default_factory=lambda: {0: None})
+
+    def await_gate(self) -> None:
+        """Return when the gate is seen open. Nobody keeps it shut for longer than a few steps, but under a debugger.
+
+        Raises `JournalError` where it stays shut: then it was shut by this thread, below a signal handler or a tracer.
+        """
+        deadline = time.monotonic() + _SECONDS_SHUT
+        while 0 not in self.gate:
+            if time.monotonic() >= deadline:
+                raise JournalError("another record is just being accepted", "log less in signal handlers and tracers")
+            time.sleep(0)
 
 
 class Quota:

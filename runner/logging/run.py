@@ -134,20 +134,14 @@ class Run:
 
     def seal(self, reason: str) -> None:
         """Append a seal over everything that the run has accepted."""
-
-        def write(ends: Mapping[str, tuple[int, str]]) -> None:
-            streams = {
-                name: {"last": last, "head": head}
-                for name, (last, head) in ends.items()
-                if name != "seals" and last >= 0
-            }
-            if streams == self._sealed:
-                return
+        ends = self._journal.heads()
+        streams = {
+            name: {"last": last, "head": head} for name, (last, head) in ends.items() if name != "seals" and last >= 0
+        }
+        if streams != self._sealed:
             data = msgspec.json.encode(SealData(reason=reason, streams=streams))
             self._write(Kind.SEAL, data, _RESERVED)
             self._sealed = streams
-
-        self._journal.heads(write)
 
     def close(self) -> None:
         """Seal and end the run; once. Raises `JournalError` where the disk has no space left: recovery then ends it."""

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runner.clock import Clock
-from runner.errors import JournalFull
+from runner.errors import JournalError, JournalFull
 from runner.logging import lines
 from runner.logging.front import COPIED, HEADER, SEGMENT, WRITTEN, Front
 from runner.logging.heads import RunningHead
+from runner.logging.lines import TRAILER
 from runner.logging.quota import Tally
 from runner.logging.run_info import front_path
 from runner.logging.segments import Segments
@@ -40,7 +41,7 @@ class StreamWriter:
         self.prefix = lines.id_prefix(run, name)
         self.next_offset = 0
         self.written = self.copied = self._seen = 0
-        self._simple = 0  # a line that ends there or before needs no room to be made, and does not wrap
+        self._simple = 0  # nothing has to be copied for a line that ends there or before
         self._name, self._folder = name, folder
         self._copy_lock, self._sync_lock = threading.RLock(), threading.RLock()
         self._copying = False
@@ -60,28 +61,40 @@ class StreamWriter:
         """Whether the disk has no room left behind the newest segment."""
         return self._segments.full
 
-    def store(self, line: bytes, tally: Tally, seq: int) -> bool:
-        """Accept a line that was made for `seq`; False when a signal handler took that place, or ended the run.
+    def store(self, body: bytes, trailer: bytes, tally: Tally, seq: int) -> bool:
+        """Accept the line `body + trailer`, made for `seq`; False when that place was taken, or the run has ended.
 
-        The caller holds the run's lock. Raises `JournalError` where no room can be made.
+        Raises `JournalError` where no room can be made.
         """
-        position, size, wrapped = self.written, len(line), 0
-        written, start = position + size, HEADER + position % self._capacity
+        position = self.written
+        start = HEADER + position % self._capacity
+        middle = start + len(body)
+        end = middle + TRAILER
+        written = position + end - start
         if written > self._simple:
-            wrapped = self._prepare(position, written)
-        offset = self.next_offset
-        if tally.seq != seq or tally.ended:
+            self._prepare(written)
+        gate = tally.gate
+        try:
+            del gate[0]
+        except KeyError:
             return False
-        # From here on nothing is called, and so no signal handler can come in between.
-        if wrapped:
-            self._ring[start : self._end] = line[:-wrapped]
-            self._ring[HEADER : HEADER + wrapped] = line[-wrapped:]
-        else:
-            self._ring[start : start + size] = line
-        self._header[WRITTEN] = self.written = written
-        self.next_offset = offset + 1
-        tally.seq = seq + 1
-        tally.stored += size
+        try:
+            # Until the gate is open again nothing is called, and so no signal handler can come in between.
+            if tally.seq != seq or tally.ended:
+                return False
+            if end <= self._end:
+                self._ring[start:middle] = body
+                self._ring[middle:end] = trailer
+            else:
+                line, fits, wrapped = body + trailer, self._end - start, end - self._end
+                self._ring[start : self._end] = line[:fits]
+                self._ring[HEADER : HEADER + wrapped] = line[fits:]
+            self._header[WRITTEN] = self.written = written
+            self.next_offset += 1
+            tally.seq = seq + 1
+            tally.stored += end - start
+        finally:
+            gate[0] = None
         return True
 
     def copy(self, *, wait: bool = True) -> None:
@@ -134,13 +147,12 @@ class StreamWriter:
         if waiting >= _HASH_AT or self._segments.left_behind > _MOST_LEFT:
             self._head.advance(self._head.position + min(waiting, _HASH_MOST), self._read)
 
-    def hash_copied(self) -> None:
-        """Hash everything that is in segments."""
-        self._head.advance(self.copied, self._read)
-
-    def head(self) -> str:
-        """The head hash over everything accepted so far. Meanwhile nothing may be accepted."""
-        return self._head.digest(self.written, self._read)
+    def head(self, tally: Tally) -> tuple[int, str]:
+        """The last offset, and the head hash over everything up to it."""
+        self._head.advance(self.copied, self._read)  # nearly all of it, so that others wait little for the rest
+        with self._head.lock:
+            next_offset, end = self._accepted(tally)
+            return next_offset - 1, self._head.digest(end, self._read)
 
     def close(self) -> None:
         """Copy, sync and let go. The front file stays: the run must be marked closed before it may go."""
@@ -156,13 +168,17 @@ class StreamWriter:
         with contextlib.suppress(BufferError):
             self.front.close()
 
-    def _prepare(self, position: int, written: int) -> int:
-        """Make room for a line between these positions; answers how many bytes of it go to the ring's start."""
+    def _prepare(self, written: int) -> None:
+        """Make room for a line that ends there. A busy caller copies before it must.
+
+        That may fail: then it is a later call that finds no room.
+        """
         if written - self.copied > self._capacity:
             self._make_room(written)
-        lap = position - position % self._capacity + self._capacity
-        self._simple = min(self.copied + self._capacity, lap)
-        return max(0, written - lap)
+        elif written - self.copied > self._capacity // 2:
+            with contextlib.suppress(JournalError):
+                self.copy(wait=False)
+        self._simple = self.copied + self._capacity // 2
 
     def _make_room(self, end: int) -> None:
         """Free as much of the ring as a line that ends there needs."""
@@ -182,21 +198,38 @@ class StreamWriter:
 
     def _rotate(self, start: int) -> None:
         length = len(self.prefix) + lines.OFFSET_DIGITS
-        first = lines.offset_of(b"".join(self._fronted(start, start + length)), self.prefix)
+        first = lines.offset_of(self._fronted(start, start + length), self.prefix)
         if self._segments.rotate(first, start):
             self._header[SEGMENT] = first
 
+    def _accepted(self, tally: Tally) -> tuple[int, int]:
+        """The next offset and the position behind everything before it."""
+        gate = tally.gate
+        while True:
+            tally.await_gate()
+            try:
+                del gate[0]
+            except KeyError:
+                continue
+            next_offset, end = self.next_offset, self.written  # as in `store`, nothing is called
+            gate[0] = None
+            return next_offset, end
+
     def _read(self, start: int, end: int) -> Iterator[bytes]:
         """Bytes of the stream: from segments as far as they go, the rest from the front."""
-        copied = min(self.copied, end)
-        if start < copied:
-            yield from self._segments.read(start, copied)
-        yield from self._fronted(max(start, copied), end)
+        while start < end:
+            copied = min(self.copied, end)
+            if start < copied:
+                yield from self._segments.read(start, copied)
+                start = copied
+                continue
+            piece = self._fronted(start, end)
+            if self.written <= start + self._capacity:  # else its place was used again meanwhile
+                yield piece
+                return
 
-    def _fronted(self, start: int, end: int) -> Iterator[bytes]:
-        for view in self.front.slices(start, end) if end > start else ():
-            with view:
-                yield bytes(view)
+    def _fronted(self, start: int, end: int) -> bytes:
+        return b"".join(bytes(view) for view in self.front.slices(start, end))
 
     def _sync_copied(self) -> None:
         """Sync what is in segments; then close what nobody needs, another time where segments are being added."""

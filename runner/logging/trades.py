@@ -15,6 +15,7 @@ from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from runner.errors import RecordInvalid
 from runner.logging import payloads
@@ -28,10 +29,9 @@ _UNSPECIFIED = "unspecified"
 _multiply = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN).multiply
 _LONGEST_ID = 128
 _MOST_KNOWN = 10_000
-_LONGEST_REST = 750
-"""Bytes beside free text. With a number that is too long to be one (400 digits), there are more."""
-_INT64 = 1 << 63
-_ZERO = Decimal(0)
+_SHORT = 750
+"""Bytes of what changes, beside free text. With a number that is too long to be one (400 digits), there are more."""
+_LONG = 1 << 30
 _EXPONENT, _BACKSLASH, _DELETE = b"E\\\x7f"
 _FIRST_TEXT = b'"trade_id":'
 
@@ -89,62 +89,57 @@ class TradeEncoder:
 
     def _straight(self, trade: Any, moment: str, entry: bool) -> bytes | None:
         """None, or an error that `encode` knows, where a closer look is needed. Only a Decimal has `is_finite`."""
-        known = self._known.get(_labels(trade, entry))
-        price, other = trade.entry_price, trade.exit_price
+        if type(trade) is not TradeLogData:
+            return None
+        # fmt: off
+        (trade_id, symbol, strategy, bot_type, direction, quantity, price, status, other, order_id, account_id,
+         entry_type, stop, target, reasoning, indicators, ratio, outcome, profit, duration, ended, told,
+         slippage, commission, net) = astuple(trade)
+        # fmt: on
         if not entry:
             price, other = other, price
-        quantity, trade_id, order_id = trade.quantity, trade.trade_id, trade.order_id
-        ended, duration, ratio = trade.exit_timestamp, trade.hold_duration_seconds, trade.risk_reward_ratio
-        reasoning, told = trade.reasoning, trade.exit_reasoning
+        # fmt: off
+        known = self._known.get((entry, symbol, strategy, bot_type, direction, status, account_id, entry_type, outcome,
+                                 type(indicators), *indicators))
+        # fmt: on
         if not (
             known is not None
             and quantity.is_finite()
             and price.is_finite()
-            and quantity > _ZERO
-            and price > _ZERO
+            and not (quantity.is_signed() or price.is_signed())
+            and (total := _multiply(quantity, price))
             and (other is None or other.is_finite())
-            and ((stop := trade.stop_loss) is None or stop.is_finite())
-            and ((target := trade.target) is None or target.is_finite())
-            and ((profit := trade.profit_loss) is None or profit.is_finite())
-            and ((slippage := trade.slippage) is None or slippage.is_finite())
-            and ((commission := trade.commission) is None or commission.is_finite())
-            and ((net := trade.net_profit_loss) is None or net.is_finite())
+            and (stop is None or stop.is_finite())
+            and (target is None or target.is_finite())
+            and (profit is None or profit.is_finite())
+            and (slippage is None or slippage.is_finite())
+            and (commission is None or commission.is_finite())
+            and (net is None or net.is_finite())
             and (ended is None or ended.tzinfo is UTC)
-            and (duration is None or (type(duration) is int and -_INT64 <= duration < _INT64))
+            and (duration is None or (type(duration) is int and -_LONG < duration < _LONG))
             and (ratio is None or (type(ratio) is float and ratio - ratio == 0.0))
-            and _is_id(trade_id)
-            and (order_id is None or _is_id(order_id))
+            and _are_ids(trade_id, trade_id if order_id is None else order_id)
             and (reasoning is None or type(reasoning) is str)
             and (told is None or type(told) is str)
             and (not self._secrets or self._pass(trade_id, order_id, reasoning, told))
         ):
             return None
-        exact = _multiply(quantity, price)
         if ended is not None and not ended.microsecond:
             ended = timestamp(ended)
-        changing = encode_json(
-            _Changing(
-                quantity,
-                price,
-                exact,
-                stop,
-                target,
-                profit,
-                slippage,
-                commission,
-                net,
-                moment,
-                ended,
-                duration,
-                ratio,
-                trade_id,
-                order_id or trade_id,
-                reasoning or _UNSPECIFIED,
-                told,
-            )
-        )
-        free = (len(reasoning) if reasoning else 0) + (len(told) if told else 0)
-        return known + changing[1:] if _is_plain(changing, free) else None
+        # fmt: off
+        changing = encode_json(_Changing(
+            quantity, price, total, stop, target, profit, slippage, commission, net, moment, ended, duration, ratio,
+            trade_id, order_id or trade_id, reasoning or _UNSPECIFIED, told,
+        ))
+        # fmt: on
+        if (
+            _BACKSLASH in changing
+            or _DELETE in changing
+            or (_EXPONENT in changing and changing.index(_EXPONENT) < changing.index(_FIRST_TEXT))
+            or (len(changing) > _SHORT and _is_long(changing, reasoning, told))
+        ):
+            return None
+        return known + changing[1:]
 
     def _pass(self, trade_id: str, order_id: str | None, reasoning: str | None, told: str | None) -> bool:
         """Whether no text holds a registered secret. Ids differ each time, other texts come again."""
@@ -185,6 +180,7 @@ class TradeEncoder:
 
 
 def _labels(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
+    """What the shared part of a trade's record depends on; as `_straight` looks for it."""
     return (
         entry,
         trade.symbol,
@@ -200,23 +196,22 @@ def _labels(trade: TradeLogData, entry: bool) -> tuple[Any, ...]:
     )
 
 
-def _is_plain(changing: bytes, free: int) -> bool:
-    """Whether nothing was escaped, no money has an exponent, and nothing is too long.
+def _is_long(changing: bytes, *texts: str | None) -> bool:
+    """Whether a text is too long, or a number."""
+    free = sum(len(text) for text in texts if text)
+    return free > LONGEST_TEXT or len(changing) - free > _SHORT
 
-    `free` is how many characters are free text.
-    """
-    return not (
-        _BACKSLASH in changing
-        or _DELETE in changing
-        or (_EXPONENT in changing and changing.index(_EXPONENT) < changing.index(_FIRST_TEXT))
-        or len(changing) - free > _LONGEST_REST
-        or free > LONGEST_TEXT
+
+def _are_ids(one: Any, other: Any) -> bool:
+    """Whether both are ids, as far as it does not show when they are written."""
+    return (
+        type(one) is str
+        and type(other) is str
+        and 0 < len(one) <= _LONGEST_ID
+        and 0 < len(other) <= _LONGEST_ID
+        and ".." not in one
+        and ".." not in other
     )
-
-
-def _is_id(text: Any) -> bool:
-    """Whether a value is an id, as far as it does not show when it is written."""
-    return type(text) is str and 0 < len(text) <= _LONGEST_ID and ".." not in text
 
 
 def _money(trade: TradeLogData, said: Mapping[str, Any], repair: Repair, entry: bool) -> dict[str, Any]:

@@ -40,15 +40,9 @@ def interruptions(handler: Callable[[], None], every: float = EVERY) -> Iterator
         signal.signal(signal.SIGALRM, previous)
 
 
-def heads(journal: Journal) -> dict[str, tuple[int, str]]:
-    found: dict[str, tuple[int, str]] = {}
-    journal.heads(found.update)
-    return found
-
-
 def assert_sound(home: Home, journal: Journal) -> None:
     """Offsets, seq and heads are those of an undisturbed run."""
-    run, ends = journal.info.run, heads(journal)
+    run, ends = journal.info.run, journal.heads()
     journal.close()
     assert seqs(home, run) == list(range(journal.seq))
     for stream, (last, head) in ends.items():

@@ -38,12 +38,6 @@ def cursor_at(home: Home, run: str, stream: str, following: int) -> Cursor:
     return place
 
 
-def final_heads(journal: Journal) -> dict[str, tuple[int, str]]:
-    found: dict[str, tuple[int, str]] = {}
-    journal.heads(found.update)
-    return found
-
-
 @settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 900), st.integers(0, 3000), st.booleans()), min_size=1, max_size=8),
@@ -66,7 +60,7 @@ def test_after_any_sweeps_recovery_seals_the_heads_that_the_writer_would_have(
                 left = offsets(home, run, "system")
                 assert left[-1] == journal.offsets()["system"] - 1
                 assert left[0] <= archived
-        expected = {name: {"last": last, "head": head} for name, (last, head) in final_heads(journal).items()}
+        expected = {name: {"last": last, "head": head} for name, (last, head) in journal.heads().items()}
         journal.leave()
 
         recover(home, run, CLOCK, sweeping.block_starts(home, run))
