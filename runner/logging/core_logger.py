@@ -27,7 +27,7 @@ from runner.errors import JournalFull, RecordInvalid, RunnerError
 from runner.layout import Home
 from runner.logging import bell, exceptions, lines, payloads, trades
 from runner.logging.console import Console
-from runner.logging.envelope import Envelopes, MarketTimes
+from runner.logging.envelope import Envelope, Envelopes, MarketTimes
 from runner.logging.events import EventEncoder
 from runner.logging.log_types import (
     AuditData,
@@ -55,9 +55,11 @@ from runner.logging.run import open_run
 from runner.logging.spawn import ensure_shipper
 from runner.settings import Settings
 
-_TRADE_ENTRY, _TRADE_EXIT, _SYSTEM_EVENT, _INFO = Kind.TRADE_ENTRY, Kind.TRADE_EXIT, Kind.SYSTEM_EVENT, Severity.INFO
-"""Reading a member of an enumeration takes a tenth of a microsecond, so the busiest paths read them once."""
+_SYSTEM_EVENT, _INFO = Kind.SYSTEM_EVENT, Severity.INFO
+"""Reading a member of an enumeration takes a tenth of a microsecond, so the busiest path reads them once."""
 _ID_START = len(b'{"id":"')
+_INHERITED = ("_home", "_run", "_settings", "_redactor", "_clock", "_mode", "_observers")
+"""What a bound logger shares. Looking at a `__dict__` would make every later use of its object's attributes slower."""
 
 
 Observer = Callable[[Kind, Severity, bytes], None]
@@ -131,11 +133,11 @@ class TradingLogger:
 
     def log_trade_entry(self, trade: TradeLogData, *, urgent: bool = False) -> str:
         """Record that a trade was opened; returns the record's id. Raises `RecordInvalid`, `JournalFull`."""
-        return self._log_trade(_TRADE_ENTRY, trade, urgent)
+        return self._log_trade(trade, True, urgent)
 
     def log_trade_exit(self, trade: TradeLogData, *, urgent: bool = False) -> str:
         """Record that a trade was closed: the same `trade_id` and `order_id`, with `exit_price` and the outcome."""
-        return self._log_trade(_TRADE_EXIT, trade, urgent)
+        return self._log_trade(trade, False, urgent)
 
     def log_order(self, order: OrderData, *, urgent: bool = False) -> str:
         return self._log(Kind.ORDER, order, urgent=urgent)
@@ -228,7 +230,8 @@ class TradingLogger:
         `trace` and `actor` are fields of the record itself.
         """
         bound = object.__new__(TradingLogger)
-        bound.__dict__.update(self.__dict__)
+        for name in _INHERITED:
+            setattr(bound, name, getattr(self, name))
         bound._identity = {
             **self._identity,
             **{name: context.pop(name) for name in ("trace", "actor") if name in context},
@@ -283,6 +286,8 @@ class TradingLogger:
         )
         self._envelopes = Envelopes(fields, self._identity, self._context, self._redactor)
         self._known_envelopes = self._envelopes.known
+        self._entry = self._envelopes.make(Kind.TRADE_ENTRY, Severity.INFO, "")
+        self._exit = self._envelopes.make(Kind.TRADE_EXIT, Severity.INFO, "")
         self._trades = trades.TradeEncoder(environment, self._redactor)
         self._events = EventEncoder(self._redactor)
         self._timestamps = lines.Timestamps(self._run.wall_clock.time_ns)
@@ -291,19 +296,21 @@ class TradingLogger:
     def _today(self) -> date:
         return (self._clock or self._run.wall_clock).now().date()
 
-    def _log_trade(self, kind: Kind, trade: TradeLogData, urgent: bool) -> str:
+    def _log_trade(self, trade: TradeLogData, entry: bool, urgent: bool) -> str:
         try:
+            if self._run.info is not self._info:
+                self._prepare()
             now = self._timestamps.now()
             moment = self._market.text() if self._market else now.decode()
-            data = self._trades.encode(trade, moment, entry=kind is _TRADE_ENTRY)
-            return self._append(kind, _INFO, data, urgent, now)
+            shared, data = self._trades.encode(trade, moment, entry=entry)
+            return self._append(self._entry if entry else self._exit, data, urgent, now, shared)
         except RunnerError:
             self._run.count_error()
             raise
 
     def _log_event(self, kind: Kind, severity: Severity, message: str, fields: Mapping[str, Any]) -> str:
         try:
-            return self._append(kind, severity, self._events.encode(message, fields), False)
+            return self._append(self._envelope(kind, severity), self._events.encode(message, fields), False)
         except RunnerError:
             self._run.count_error()
             raise
@@ -313,41 +320,42 @@ class TradingLogger:
     ) -> str:
         try:
             data = payloads.encode(payloads.of_kind(kind, payload), self._redactor)
-            return self._append(kind, severity or KINDS[kind].severity, data, urgent, actor=actor)
+            return self._append(self._envelope(kind, severity or KINDS[kind].severity, actor), data, urgent)
         except RunnerError:
             self._run.count_error()
             raise
 
-    def _append(
-        self, kind: Kind, severity: Severity, data: bytes, urgent: bool, now: bytes = b"", actor: str = ""
-    ) -> str:
-        run = self._run
-        if run.info is not self._info:
+    def _envelope(self, kind: Kind, severity: Severity, actor: str = "") -> Envelope:
+        if self._run.info is not self._info:
             self._prepare()
-        known = self._known_envelopes.get((kind, severity, actor))
-        envelope = known or self._envelopes.make(kind, severity, actor)
+        return self._known_envelopes.get((kind, severity, actor)) or self._envelopes.make(kind, severity, actor)
+
+    def _append(self, envelope: Envelope, data: bytes, urgent: bool, now: bytes = b"", shared: bytes = b"") -> str:
+        """Accept a record whose data is `shared + data`."""
         if len(data) > envelope.longest:
-            raise RecordInvalid(f"a {kind.value} of {len(data)} bytes is too large", "a record is at most 256 KiB")
-        at = self._market.member() if self._market else b""
+            raise RecordInvalid(
+                f"a {envelope.kind.value} of {len(data)} bytes is too large", "a record is at most 256 KiB"
+            )
+        run, at = self._run, self._market.member() if self._market else b""
         try:
-            body = run.journal.accept(envelope.stream, at, envelope.admission, envelope.encoded, data, now)
+            line = run.journal.accept(envelope.stream, envelope.admission, at, envelope.encoded, shared, data, now)
         except JournalFull:
             if not envelope.admission.droppable:
                 raise
-            run.journal.count_dropped(kind.value)
+            run.journal.count_dropped(envelope.kind.value)
             return ""
         if urgent or run.attentive:
-            self._attend(kind, severity, lines.seal(body), envelope.admission.critical, urgent)
-        return body[_ID_START : envelope.id_end].decode()
+            self._attend(envelope, lines.seal(line), urgent)
+        return line[_ID_START : envelope.id_end].decode()
 
-    def _attend(self, kind: Kind, severity: Severity, line: bytes, critical: bool, urgent: bool) -> None:
+    def _attend(self, envelope: Envelope, line: bytes, urgent: bool) -> None:
         """What few records need once they are in the journal."""
         for observer in self._observers:
-            observer(kind, severity, line)
+            observer(envelope.kind, envelope.severity, line)
         if urgent:
             self._run.journal.sync()
             bell.ring(self._home)
-        if critical and self._run.on_ram_disk:
+        if envelope.admission.critical and self._run.on_ram_disk:
             self._run.await_archive(2.0)
 
 

@@ -35,6 +35,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     `longest` is how many bytes of data a record can have, `id_end` is where the id ends in a line.
     """
 
+    kind: Kind
+    severity: Severity
     stream: str
     admission: Admission
     encoded: bytes
@@ -75,6 +77,8 @@ class Envelopes:
             fields["actor"] = payloads.label(actor, Repair(self._redactor), "actor")
         stream, encoded = KINDS[kind].stream, b',%s,"data":' % encode_json(fields)[1:-1]
         envelope = Envelope(
+            kind=kind,
+            severity=severity,
             stream=stream,
             admission=_ADMISSIONS[kind],
             encoded=encoded,

@@ -47,6 +47,7 @@ from runner.errors import JournalError
 from runner.files import sync_folder
 from runner.layout import Home
 from runner.logging import disk, lines
+from runner.logging.lines import trailer
 from runner.logging.quota import Admission, Quota, Tally, default_quota
 from runner.logging.run_info import (
     FORMAT,
@@ -110,16 +111,23 @@ class Journal:
         return self._tally.seq
 
     def append(self, stream: str, body: bytes, admission: Admission) -> bytes:
-        """Accept one record and return its line; see `accept`."""
-        return lines.seal(self.accept(stream, body, admission))
+        """Accept one record and return its line. `body` is what follows the time: `,"kind":...,"data":{...}`."""
+        return lines.seal(self.accept(stream, admission, body))
 
     def accept(
-        self, stream: str, body: bytes, admission: Admission, envelope: bytes = b"", data: bytes = b"", ts: bytes = b""
+        self,
+        stream: str,
+        admission: Admission,
+        at: bytes,
+        envelope: bytes = b"",
+        shared: bytes = b"",
+        data: bytes = b"",
+        ts: bytes = b"",
     ) -> bytes:
         """Accept one record and return its line without the trailer.
 
-        `body`, `envelope` and `data` together are what follows the time: `,"kind":...,"data":{...}`. `ts` is the time,
-        by default now. Raises `JournalFull` before an offset is taken, and `JournalError` when the journal was closed.
+        `at`, `envelope`, `shared` and `data` together are what follows the time. `ts` is the time, by default now.
+        Raises `JournalFull` before an offset is taken, and `JournalError` when the journal was closed.
         """
         tally = self._tally
         if tally.stored > self._quota.budget:
@@ -128,9 +136,9 @@ class Journal:
         writer = self._streams.get(stream) or self._open_stream(stream)
         while True:
             seq = tally.seq
-            head = b'%s%012d","seq":%d,"ts":"%s"%s' % (writer.prefix, writer.next_offset, seq, ts, body)
-            line = b"".join((head, envelope, data))
-            if writer.store(line, lines.trailer(line), tally, seq):
+            numbers = b'%012d","seq":%d,"ts":"' % (writer.next_offset, seq)
+            line = b"".join((writer.prefix, numbers, ts, b'"', at, envelope, shared, data))
+            if writer.store(line, trailer(line), tally, seq):
                 return line
             self._check_open()
             tally.await_gate()

@@ -24,6 +24,9 @@ OFFSET_DIGITS = 12
 MAX_LINE = 256 * 1024
 _MICROSECONDS = tuple(b"%03dZ" % number for number in range(1000))
 
+_NEVER = 1 << 80
+"""Nanoseconds after every time."""
+
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -97,23 +100,25 @@ class Timestamps:
 
     def __init__(self, time_ns: Callable[[], int]) -> None:
         self._time_ns = time_ns
-        self._second, self._millisecond = (-1, b""), (-1, b"")
+        self._second, self._millisecond = (-1, b""), (_NEVER, b"")
 
     def now(self) -> bytes:
-        millisecond, rest = divmod(self._time_ns(), 1_000_000)
-        known, text = self._millisecond
-        if millisecond != known:
-            text = self._begin(millisecond)
-        return text + _MICROSECONDS[rest // 1000]
+        moment = self._time_ns()
+        start, text = self._millisecond
+        passed = (moment - start) // 1000
+        if 0 <= passed < 1000:
+            return text + _MICROSECONDS[passed]
+        return self._begin(moment) + _MICROSECONDS[moment // 1000 % 1000]
 
-    def _begin(self, millisecond: int) -> bytes:
-        second, fraction = divmod(millisecond, 1000)
+    def _begin(self, moment: int) -> bytes:
+        """What all times in a millisecond begin with."""
+        second, fraction = divmod(moment // 1_000_000, 1000)
         known, text = self._second
         if second != known:
             text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
             self._second = (second, text)
         text = b"%s%03d" % (text, fraction)
-        self._millisecond = (millisecond, text)
+        self._millisecond = (moment - moment % 1_000_000, text)
         return text
 
 

@@ -77,8 +77,8 @@ class TradeEncoder:
         self._secrets = bool(redactor.needles)
         self._known: dict[tuple[Any, ...], bytes] = {}
 
-    def encode(self, trade: TradeLogData, moment: str, *, entry: bool) -> bytes:
-        """The `data` of a trade record. `moment` is the time of the execution, as records write it.
+    def encode(self, trade: TradeLogData, moment: str, *, entry: bool) -> tuple[bytes, bytes]:
+        """The `data` of a trade record, in two pieces. `moment` is the time of the execution, as records write it.
 
         Raises `RecordInvalid`.
         """
@@ -87,7 +87,7 @@ class TradeEncoder:
         except (TypeError, AttributeError, ArithmeticError, UnicodeEncodeError):
             return self._checked(trade, moment, entry)
 
-    def _straight(self, trade: Any, moment: str, entry: bool) -> bytes | None:
+    def _straight(self, trade: Any, moment: str, entry: bool) -> tuple[bytes, bytes] | None:
         """None, or an error that `encode` knows, where a closer look is needed. Only a Decimal has `is_finite`."""
         if type(trade) is not TradeLogData:
             return None
@@ -118,7 +118,8 @@ class TradeEncoder:
             and (ended is None or ended.tzinfo is UTC)
             and (duration is None or (type(duration) is int and -_LONG < duration < _LONG))
             and (ratio is None or (type(ratio) is float and ratio - ratio == 0.0))
-            and _are_ids(trade_id, trade_id if order_id is None else order_id)
+            and (type(trade_id) is str and 0 < len(trade_id) <= _LONGEST_ID and ".." not in trade_id)
+            and (order_id is None or _is_id(order_id))
             and (reasoning is None or type(reasoning) is str)
             and (told is None or type(told) is str)
             and (not self._secrets or self._pass(trade_id, order_id, reasoning, told))
@@ -139,7 +140,7 @@ class TradeEncoder:
             or (len(changing) > _SHORT and _is_long(changing, reasoning, told))
         ):
             return None
-        return known + changing[1:]
+        return known, changing[1:]
 
     def _pass(self, trade_id: str, order_id: str | None, reasoning: str | None, told: str | None) -> bool:
         """Whether no text holds a registered secret. Ids differ each time, other texts come again."""
@@ -150,7 +151,7 @@ class TradeEncoder:
             and (told is None or told in redactor.passed or redactor.passes(told))
         )
 
-    def _checked(self, trade: TradeLogData, moment: str, entry: bool) -> bytes:
+    def _checked(self, trade: TradeLogData, moment: str, entry: bool) -> tuple[bytes, bytes]:
         if not isinstance(trade, TradeLogData):
             raise RecordInvalid(f"{payloads.shortened(trade)} is no trade", "give a TradeLogData")
         repair = Repair(self._redactor)
@@ -171,7 +172,7 @@ class TradeEncoder:
             found["_repaired"] = repair.paths
         else:
             self._learn(trade, entry, found)
-        return encode_json(found)
+        return b"", encode_json(found)
 
     def _learn(self, trade: TradeLogData, entry: bool, found: Mapping[str, Any]) -> None:
         """Keep the part of a record that the next trade with the same labels will share."""
@@ -202,16 +203,9 @@ def _is_long(changing: bytes, *texts: str | None) -> bool:
     return free > LONGEST_TEXT or len(changing) - free > _SHORT
 
 
-def _are_ids(one: Any, other: Any) -> bool:
-    """Whether both are ids, as far as it does not show when they are written."""
-    return (
-        type(one) is str
-        and type(other) is str
-        and 0 < len(one) <= _LONGEST_ID
-        and 0 < len(other) <= _LONGEST_ID
-        and ".." not in one
-        and ".." not in other
-    )
+def _is_id(text: Any) -> bool:
+    """Whether a value is an id, as far as it does not show when it is written."""
+    return type(text) is str and 0 < len(text) <= _LONGEST_ID and ".." not in text
 
 
 def _money(trade: TradeLogData, said: Mapping[str, Any], repair: Repair, entry: bool) -> dict[str, Any]:

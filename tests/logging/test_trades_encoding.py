@@ -41,7 +41,7 @@ def encoder() -> TradeEncoder:
 
 def record(*, entry: bool = True, **changes: Any) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.json.decode(
-        encoder().encode(TradeLogData(**values(**changes)), MOMENT, entry=entry)
+        b"".join(encoder().encode(TradeLogData(**values(**changes)), MOMENT, entry=entry))
     )
     return found
 
@@ -150,7 +150,7 @@ def test_a_registered_secret_is_in_no_field(field: str, again: bool) -> None:
     plain, trade = TradeLogData(**exact), TradeLogData(**{**exact, field: f"a {SECRET}"})
     for _ in range(2 if again else 1):
         known.encode(plain, MOMENT, entry=True)
-        written = known.encode(trade, MOMENT, entry=True)
+        written = b"".join(known.encode(trade, MOMENT, entry=True))
 
     assert SECRET.encode() not in written
     assert b"[redacted]" in written
@@ -213,7 +213,7 @@ def test_the_quick_way_writes_what_the_careful_way_writes(changes: dict[str, Any
 
 def _outcome(encoder: TradeEncoder, said: dict[str, Any], entry: bool) -> dict[str, Any] | str:
     try:
-        found: dict[str, Any] = msgspec.json.decode(encoder.encode(TradeLogData(**said), MOMENT, entry=entry))
+        found: dict[str, Any] = msgspec.json.decode(b"".join(encoder.encode(TradeLogData(**said), MOMENT, entry=entry)))
     except RecordInvalid as error:
         return str(error)
     return found
