@@ -41,13 +41,14 @@ import time
 from collections.abc import Callable
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from runner.clock import Clock
 from runner.errors import JournalError
 from runner.files import sync_folder
 from runner.layout import Home
 from runner.logging import disk, lines
-from runner.logging.lines import trailer
+from runner.logging.lines import TRAILER_FORMAT
 from runner.logging.quota import Admission, Quota, Tally, default_quota
 from runner.logging.run_info import (
     FORMAT,
@@ -138,7 +139,7 @@ class Journal:
             seq = tally.seq
             numbers = b'%012d","seq":%d,"ts":"' % (writer.next_offset, seq)
             line = b"".join((writer.prefix, numbers, ts, b'"', at, envelope, shared, data))
-            if writer.store(line, trailer(line), tally, seq):
+            if writer.store(line, TRAILER_FORMAT % crc32(line), tally, seq):
                 return line
             self._check_open()
             tally.await_gate()

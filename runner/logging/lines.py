@@ -20,6 +20,7 @@ from isal.isal_zlib import crc32
 from runner.errors import JournalError
 
 TRAILER = 19
+TRAILER_FORMAT = b',"crc":"%08x"}\n'
 OFFSET_DIGITS = 12
 MAX_LINE = 256 * 1024
 _MICROSECONDS = tuple(b"%03dZ" % number for number in range(1000))
@@ -33,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 
 def trailer(body: bytes) -> bytes:
     """What ends the line of a JSON object that is given without its closing brace."""
-    return b',"crc":"%08x"}\n' % crc32(body)
+    return TRAILER_FORMAT % crc32(body)
 
 
 def seal(body: bytes) -> bytes:

@@ -133,7 +133,7 @@ class Walk:
         while end := raw.find(b"\n", position) + 1:
             if not raw.startswith(b"%s%012d" % (prefix, number), position):
                 return self._misplaced(raw, position, number)
-            if raw[end - lines.TRAILER : end] != b',"crc":"%08x"}\n' % crc32(view[position : end - lines.TRAILER]):
+            if raw[end - lines.TRAILER : end] != lines.TRAILER_FORMAT % crc32(view[position : end - lines.TRAILER]):
                 return self.fail("edit", number, "the checksum of the line does not match its content")
             start = position + width + _SEQ
             seqs.append(raw[start : raw.find(b",", start)])
