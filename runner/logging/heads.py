@@ -79,9 +79,9 @@ class RunningHead:
         self._busy = False
 
     def advance(self, end: int, read: Read) -> None:
-        """Take in everything before `end`."""
+        """Take in everything before `end`. Another thread may have been further already."""
         with self.lock:
-            if self._busy:
+            if self._busy or end <= self.position:
                 return
             self._busy = True
             try:

@@ -94,6 +94,8 @@ class Segments:
 
     def reserve(self, end: int) -> None:
         """Keep room behind the newest segment for all that will have been accepted when a full disk is noticed."""
+        if not self._known:
+            return  # a signal handler has closed the run just now
         newest, was_full = self._known[-1], self.full
         size = end - newest.start
         try:

@@ -26,10 +26,11 @@ from runner.logging.lines import TRAILER
 from runner.logging.quota import Tally
 from runner.logging.run_info import front_path
 from runner.logging.segments import Segments
-from runner.settings import MIB
+from runner.settings import KIB, MIB
 from runner.settings import Journal as Limits
 
 _HASH_AT, _HASH_MOST, _MOST_LEFT = 8 * MIB, 16 * MIB, 2
+_LEFT = 64 * KIB
 
 
 class StreamWriter:
@@ -171,9 +172,10 @@ class StreamWriter:
     def _prepare(self, written: int) -> None:
         """Make room for a line that ends there. A busy caller copies before it must.
 
-        That may fail: then it is a later call that finds no room.
+        That may fail: then it is a later call that finds no room. The last of the ring is left to signal handlers that
+        log while their thread is copying.
         """
-        if written - self.copied > self._capacity:
+        if written - self.copied > self._capacity - _LEFT:
             self._make_room(written)
         elif written - self.copied > self._capacity // 2:
             with contextlib.suppress(JournalError):

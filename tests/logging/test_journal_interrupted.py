@@ -122,7 +122,8 @@ def append_until_closed(journal: Journal, every: float) -> list[bytes]:
     def close() -> None:
         if not closed:
             closed.append(True)
-            journal.close()
+            with contextlib.suppress(JournalError):  # raised where a finalizer was interrupted, it would be lost
+                journal.close()
 
     with contextlib.suppress(JournalError), interruptions(close, every):
         while True:

@@ -13,7 +13,7 @@ import pytest
 
 from runner.errors import JournalError
 from runner.layout import Home
-from runner.logging.heads import Head
+from runner.logging.heads import Head, RunningHead
 from runner.logging.journal import Journal
 from runner.logging.stream_writer import StreamWriter
 from tests.logging.journal_stage import CRITICAL, body, offsets, open_journal, records, seqs
@@ -178,3 +178,17 @@ def test_a_run_ends_once_among_threads_that_write_it(home: Home) -> None:
     assert [str(error) for error in failed] == ["the logger is closed"] * THREADS
     kept = [line for stream in STREAMS for line in records(home, journal.info.run, stream)]
     assert sorted(kept) == sorted(found)
+
+
+def test_a_thread_that_comes_late_does_not_take_a_head_back() -> None:
+    lines = [b"%d\n" % number for number in range(300)]
+    content = b"".join(lines)
+    head = RunningHead("run", "trades")
+
+    head.advance(len(content) - 100, lambda start, end: [content[start:end]])
+    head.advance(50, lambda start, end: [content[start:end]])
+
+    assert head.position == len(content) - 100
+    expected = Head("run", "trades")
+    expected.feed_lines(0, lines)
+    assert head.digest(len(content), lambda start, end: [content[start:end]]) == expected.hexdigest()
