@@ -24,7 +24,7 @@ Guarantees
 which syncs segments and, where a writer is too busy to copy, fronts (`commit`). A loss of power leaves a prefix of a
 stream.
 
-Interruptions: a signal handler may raise or log in the middle of any call, see `stream_writer`.
+Threads write without a lock, and a signal handler may raise or log in the middle of any call: see `stream_writer`.
 
 Recovery (by the shipper, once the lock is free; see `recovery`)
 ----------------------------------------------------------------

@@ -1,11 +1,15 @@
 """The writer of one stream: a front, the segments behind it, and the head over all of it.
 
-Interruptions
--------------
-A signal handler runs in the main thread between any two steps of the interpreter: it may raise (Ctrl-C), and it may
-log. So nothing here is half done when something is called:
+Threads and interruptions
+-------------------------
+Threads share a run, and a signal handler runs in the main thread between any two steps of the interpreter: it may raise
+(Ctrl-C), and it may log. No lock is held while a record is made: who loses the interpreter in the middle would keep all
+others waiting for it. Instead:
 
-- `store` makes its last changes without calling anything, and refuses when a handler has logged meanwhile.
+- A line is made for a place (`seq`), and `store` accepts it only if that place is still free; else it is made again.
+- `store` accepts behind a gate, without calling anything. So no handler comes in between; neither does a thread, as the
+  interpreter changes threads only where something is called. Where that is not so (a debugger, an interpreter without
+  its lock), the gate, which only one can take, keeps the others out.
 - `copy` writes to places that follow from stream positions, and moves its marks last: doing it again changes nothing.
 - A handler that logs in the middle of `copy` copies nothing itself. Its urgent record is synced in the front.
 """
