@@ -42,7 +42,7 @@ def finished_trades() -> list[dict[str, Any]]:
     encoder = TradeEncoder(_ENVIRONMENT, Redactor())
     moment = "2026-01-02T15:30:00.000000Z"
     return [
-        msgspec.json.decode(b"".join(encoder.encode(TradeLogData(**values), moment, entry=False)))
+        msgspec.json.decode(b"".join(encoder.encode(TradeLogData(**values), moment, False)))
         for values in trade_values()
     ]
 

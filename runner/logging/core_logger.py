@@ -302,7 +302,7 @@ class TradingLogger:
                 self._prepare()
             now = self._timestamps.now()
             moment = self._market.text() if self._market else now.decode()
-            shared, data = self._trades.encode(trade, moment, entry=entry)
+            shared, data = self._trades.encode(trade, moment, entry)
             return self._append(self._entry if entry else self._exit, data, urgent, now, shared)
         except RunnerError:
             self._run.count_error()

@@ -41,7 +41,7 @@ def encoder() -> TradeEncoder:
 
 def record(*, entry: bool = True, **changes: Any) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.json.decode(
-        b"".join(encoder().encode(TradeLogData(**values(**changes)), MOMENT, entry=entry))
+        b"".join(encoder().encode(TradeLogData(**values(**changes)), MOMENT, entry))
     )
     return found
 
@@ -112,10 +112,10 @@ def test_the_action_follows_from_direction_and_side(direction: str, entry: bool,
 def test_a_field_that_is_wrong_is_refused_by_its_name(field: str, wrong: Any, decimal: bool) -> None:
     known = encoder()
     right = values(quantity=Decimal(10), entry_price=Decimal(2500)) if decimal else values()
-    known.encode(TradeLogData(**right), MOMENT, entry=True)
+    known.encode(TradeLogData(**right), MOMENT, True)
 
     with pytest.raises(RecordInvalid, match="price" if field == "entry_price" else field):
-        known.encode(TradeLogData(**{**right, field: wrong}), MOMENT, entry=True)
+        known.encode(TradeLogData(**{**right, field: wrong}), MOMENT, True)
 
 
 def test_money_is_written_plainly_and_exactly() -> None:
@@ -149,8 +149,8 @@ def test_a_registered_secret_is_in_no_field(field: str, again: bool) -> None:
     exact = values(quantity=Decimal(1), entry_price=Decimal(1))
     plain, trade = TradeLogData(**exact), TradeLogData(**{**exact, field: f"a {SECRET}"})
     for _ in range(2 if again else 1):
-        known.encode(plain, MOMENT, entry=True)
-        written = b"".join(known.encode(trade, MOMENT, entry=True))
+        known.encode(plain, MOMENT, True)
+        written = b"".join(known.encode(trade, MOMENT, True))
 
     assert SECRET.encode() not in written
     assert b"[redacted]" in written
@@ -159,10 +159,10 @@ def test_a_registered_secret_is_in_no_field(field: str, again: bool) -> None:
 def test_a_label_known_as_an_indicator_is_still_checked_as_a_label() -> None:
     known = encoder()
     exact = values(quantity=Decimal(1), entry_price=Decimal(1))
-    known.encode(TradeLogData(**{**exact, "indicators_used": ["a\nb"]}), MOMENT, entry=True)
+    known.encode(TradeLogData(**{**exact, "indicators_used": ["a\nb"]}), MOMENT, True)
 
     with pytest.raises(RecordInvalid, match="strategy"):
-        known.encode(TradeLogData(**{**exact, "strategy": "a\nb"}), MOMENT, entry=True)
+        known.encode(TradeLogData(**{**exact, "strategy": "a\nb"}), MOMENT, True)
 
 
 MONEY = (
@@ -213,7 +213,7 @@ def test_the_quick_way_writes_what_the_careful_way_writes(changes: dict[str, Any
 
 def _outcome(encoder: TradeEncoder, said: dict[str, Any], entry: bool) -> dict[str, Any] | str:
     try:
-        found: dict[str, Any] = msgspec.json.decode(b"".join(encoder.encode(TradeLogData(**said), MOMENT, entry=entry)))
+        found: dict[str, Any] = msgspec.json.decode(b"".join(encoder.encode(TradeLogData(**said), MOMENT, entry)))
     except RecordInvalid as error:
         return str(error)
     return found
@@ -223,7 +223,34 @@ def _outcome(encoder: TradeEncoder, said: dict[str, Any], entry: bool) -> dict[s
 def test_a_trade_cannot_end_without_the_price_at_which_it_did(money: Any) -> None:
     known = encoder()
     right = values(quantity=Decimal(10), entry_price=money, exit_price=money, status="closed")
-    known.encode(TradeLogData(**right), MOMENT, entry=False)
+    known.encode(TradeLogData(**right), MOMENT, False)
 
     with pytest.raises(RecordInvalid, match="exit_price"):
-        known.encode(TradeLogData(**{**right, "exit_price": None}), MOMENT, entry=False)
+        known.encode(TradeLogData(**{**right, "exit_price": None}), MOMENT, False)
+
+
+CLOSED: dict[str, Any] = {
+    "exit_price": Decimal("2510.25"),
+    "profit_loss": Decimal("102.5"),
+    "net_profit_loss": Decimal("101.5"),
+    "slippage": Decimal("0.02"),
+    "commission": Decimal(1),
+    "risk_reward_ratio": 2.5,
+    "hold_duration_seconds": 3600,
+    "exit_timestamp": datetime(2026, 1, 2, tzinfo=UTC),
+    "exit_reasoning": "target reached",
+}
+
+
+@pytest.mark.parametrize(("changes", "entry"), [({}, True), ({"reasoning": "EMA crossed"}, True), (CLOSED, False)])
+def test_a_trade_like_one_that_was_seen_takes_the_quick_way(
+    changes: dict[str, Any], entry: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = encoder()
+    plain = values(quantity=Decimal(10), entry_price=Decimal("2500.5"), indicators_used=["rsi", "ema"], **changes)
+    known.encode(TradeLogData(**plain), MOMENT, entry)
+    monkeypatch.setattr(known, "_checked", lambda *_: pytest.fail("this is the careful way"))
+
+    written = known.encode(TradeLogData(**{**plain, "trade_id": "t-2", "order_id": "o-2"}), MOMENT, entry)
+
+    assert msgspec.json.decode(b"".join(written))["order_id"] == "o-2"
