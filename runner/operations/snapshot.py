@@ -93,7 +93,9 @@ class RunSnapshot:
             self._swept = _content(self._swept_path)
             self._last = self._last_seq()
             with contextlib.suppress(FileNotFoundError):
-                self._streams = [self._open_stream(name) for name in STREAMS if (self._folder / name).is_dir()]
+                for name in STREAMS:
+                    if (self._folder / name).is_dir():
+                        self._streams.append(self._open_stream(name))
                 if _content(self._swept_path) == self._swept:
                     return
             self.close()
@@ -125,9 +127,8 @@ class RunSnapshot:
             stream.kept = _front_lines(self._folder, self._run, name)
             if segments(self._folder, name) != known:
                 raise FileNotFoundError(self._folder / name)
-        except FileNotFoundError:
-            for _, file in stream.files:
-                file.close()
+        except BaseException:
+            _closed(stream.files)
             raise
         return stream
 
