@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from isal import isal_zlib
-from isal.isal_zlib import crc32
 
 from runner.logging import lines
 from runner.logging.reader import CHUNK, Cursor, StreamReader
@@ -96,7 +95,7 @@ def intact_prefix(chunk: bytes, prefix: bytes, first: int) -> tuple[int, int]:
     while end := chunk.find(b"\n", length) + 1:
         if not chunk.startswith(b"%s%012d" % (prefix, following), length):
             break
-        if chunk[end - lines.TRAILER : end] != lines.TRAILER_FORMAT % crc32(view[length : end - lines.TRAILER]):
+        if chunk[end - lines.TRAILER : end] != lines.trailer(view[length : end - lines.TRAILER]):
             break
         following, length = following + 1, end
     return following - first, length

@@ -32,7 +32,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-def trailer(body: bytes) -> bytes:
+def trailer(body: bytes | memoryview) -> bytes:
     """What ends the line of a JSON object that is given without its closing brace."""
     return TRAILER_FORMAT % crc32(body)
 

@@ -235,7 +235,7 @@ class StreamWriter:
                 return
 
     def _fronted(self, start: int, end: int) -> bytes:
-        return b"".join(bytes(view) for view in self.front.slices(start, end))
+        return b"".join(self.front.slices(start, end))
 
     def _sync_copied(self) -> None:
         """Sync what is in segments; then close what nobody needs, another time where segments are being added."""

@@ -7,8 +7,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from isal.isal_zlib import crc32
-
 from runner.errors import StoreError, StoreUnavailable
 from runner.logging import lines
 from runner.logging.gcs_logger import chained
@@ -133,7 +131,7 @@ class Walk:
         while end := raw.find(b"\n", position) + 1:
             if not raw.startswith(b"%s%012d" % (prefix, number), position):
                 return self._misplaced(raw, position, number)
-            if raw[end - lines.TRAILER : end] != lines.TRAILER_FORMAT % crc32(view[position : end - lines.TRAILER]):
+            if raw[end - lines.TRAILER : end] != lines.trailer(view[position : end - lines.TRAILER]):
                 return self.fail("edit", number, "the checksum of the line does not match its content")
             start = position + width + _SEQ
             seqs.append(raw[start : raw.find(b",", start)])
